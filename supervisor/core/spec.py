@@ -1,0 +1,164 @@
+"""What the user asked for, as the core sees it: complete, checked, every default filled in.
+
+The configuration room turns files into these; the command line makes one by hand for ``run -- COMMAND``. They are
+msgspec Structs and not dataclasses because creating a dataclass imports :mod:`inspect` and compiles source, which
+costs a sixth of the start budget (docs/design.md, "The start path").
+
+All times are seconds, all sizes bytes.
+"""
+
+from enum import Enum
+
+from msgspec import Struct, field
+
+from supervisor.core.signals import SIGHUP, SIGINT, SIGQUIT, SIGTERM
+
+
+class Restart(Enum):
+    """When a service that ended is started again; systemd.service(5), ``Restart=``."""
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+
+
+class StopScope(Enum):
+    """Whom a stop signal reaches."""
+
+    PROCESS = "process"
+    GROUP = "group"
+    TREE = "tree"
+
+
+class Output(Enum):
+    """Where a stream of a child goes."""
+
+    LOG = "log"
+    INHERIT = "inherit"
+    NULL = "null"
+
+
+class OnFailure(Enum):
+    """What a service that failed for good does to the daemon."""
+
+    SHUTDOWN = "shutdown"
+    IGNORE = "ignore"
+
+
+class WhenDone(Enum):
+    """What the daemon does when every service has finished."""
+
+    EXIT = "exit"
+    PAUSE = "pause"
+
+
+class RestartLimit(Struct, frozen=True):
+    """At most ``count`` restarts (1 or more) in any ``within`` seconds; one more and the service has failed."""
+
+    count: int = 5
+    within: float = 60.0
+
+
+class Transparent(Struct, frozen=True):
+    """How the single command starts: with what the daemon itself was given, as under tini.
+
+    Attributes:
+        signal_mask: the blocked signals the daemon inherited.
+        new_session: start in a session of its own where there is no terminal to share.
+    """
+
+    signal_mask: frozenset[int] = frozenset()
+    new_session: bool = True
+
+
+class ServiceSpec(Struct, frozen=True, kw_only=True):
+    """One service.
+
+    Attributes:
+        name: unique; letters, digits and ``._-``, so that it is safe in paths and labels.
+        command: program and arguments; the program is searched for in the ``PATH`` of ``environment``.
+        directory: absolute working directory.
+        environment: the whole environment of the child.
+        restart_limit: None for no limit.
+        success_codes: exit codes that count as success.
+        success_signals: signals whose death counts as success.
+        stop_signal: None for the signal the daemon was sent (TERM or INT), TERM when there was none.
+        transparent: set for the single-command form only.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    directory: str = "/"
+    environment: dict[str, str] = {}
+    restart: Restart = Restart.ON_FAILURE
+    restart_delay: float = 0.2
+    restart_max_delay: float = 30.0
+    restart_reset_after: float = 10.0
+    restart_limit: RestartLimit | None = RestartLimit()
+    success_codes: frozenset[int] = frozenset({0})
+    success_signals: frozenset[int] = frozenset()
+    stop_signal: int | None = None
+    stop_scope: StopScope = StopScope.GROUP
+    stop_timeout: float = 8.0
+    stdout: Output = Output.LOG
+    stderr: Output = Output.LOG
+    transparent: Transparent | None = None
+
+
+class Shutdown(Struct, frozen=True, tag="shutdown"):
+    """Signal action: shut the daemon down in order."""
+
+
+class Reload(Struct, frozen=True, tag="reload"):
+    """Signal action: read the configuration again."""
+
+
+class Ignore(Struct, frozen=True, tag="ignore"):
+    """Signal action: report it and do nothing."""
+
+
+class Forward(Struct, frozen=True, tag="forward"):
+    """Signal action: pass it on, as it came or as ``signal``, to ``services`` or, when None, to all of them."""
+
+    signal: int | None = None
+    services: tuple[str, ...] | None = None
+
+
+SignalAction = Shutdown | Reload | Ignore | Forward
+
+DEFAULT_SIGNALS: dict[int, SignalAction] = {
+    SIGTERM: Shutdown(),
+    SIGINT: Shutdown(),
+    SIGQUIT: Shutdown(),
+    SIGHUP: Reload(),
+    37: Shutdown(),  # SIGRTMIN+3: what systemd sends a container as its stop signal
+}
+"""What a signal to the daemon does unless configured; a signal not listed is ignored."""
+
+
+class FleetSpec(Struct, frozen=True, kw_only=True):
+    """The daemon's own settings and all its services, in the order in which they were defined."""
+
+    services: dict[str, ServiceSpec] = {}
+    main: str | None = None
+    on_failure: OnFailure = OnFailure.SHUTDOWN
+    when_done: WhenDone = WhenDone.EXIT
+    shutdown_timeout: float = 9.0
+    drain_delay: float = 0.0
+    signals: dict[int, SignalAction] = field(default_factory=DEFAULT_SIGNALS.copy)
+
+
+class LogSpec(Struct, frozen=True, kw_only=True):
+    """Where records go and how they look.
+
+    Attributes:
+        format: ``json``, ``logfmt`` or ``console``; None for console on a terminal and json elsewhere.
+        level: least level written: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+        to: ``stdout``, ``stderr`` or an absolute path.
+        max_record: longest record in bytes; a longer message is split into several.
+    """
+
+    format: str | None = None
+    level: str = "info"
+    to: str = "stdout"
+    max_record: int = 16384
