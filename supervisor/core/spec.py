@@ -52,6 +52,17 @@ class WhenDone(Enum):
     PAUSE = "pause"
 
 
+class Orphans(Enum):
+    """What happens at the end to the processes that are left when every service is down."""
+
+    TERMINATE = "terminate"
+    """TERM, and KILL at the deadline."""
+    WAIT = "wait"
+    """They may finish their work; an order to shut down ends the waiting."""
+    LEAVE = "leave"
+    """Nobody waits for them, as under tini; as PID 1 the kernel kills them when the daemon is gone."""
+
+
 class RestartLimit(Struct, frozen=True):
     """At most ``count`` restarts (1 or more) in any ``within`` seconds; one more and the service has failed."""
 
@@ -106,7 +117,9 @@ class ServiceSpec(Struct, frozen=True, kw_only=True):
 
 
 class Shutdown(Struct, frozen=True, tag="shutdown"):
-    """Signal action: shut the daemon down in order."""
+    """Signal action: shut the daemon down in order; ``signal`` is the stop signal where it is not the one received."""
+
+    signal: int | None = None
 
 
 class Reload(Struct, frozen=True, tag="reload"):
@@ -145,6 +158,7 @@ class FleetSpec(Struct, frozen=True, kw_only=True):
     when_done: WhenDone = WhenDone.EXIT
     shutdown_timeout: float = 9.0
     drain_delay: float = 0.0
+    orphans: Orphans = Orphans.TERMINATE
     signals: dict[int, SignalAction] = field(default_factory=DEFAULT_SIGNALS.copy)
 
 

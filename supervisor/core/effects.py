@@ -1,0 +1,59 @@
+"""What is to be done: the only output of the core. Names are in the imperative; the shell carries them out in order."""
+
+from msgspec import Struct
+
+from supervisor.core.spec import StopScope
+
+
+class Spawn(Struct, frozen=True):
+    """Start the service's program; answered by ``ProcessSpawned`` or ``SpawnFailed`` before anything else happens."""
+
+    service: str
+    attempt: int
+
+
+class SendSignal(Struct, frozen=True):
+    """Signal the service's main process ``pid`` and whom ``scope`` adds; then CONT, when ``wake`` is set.
+
+    A stopped process keeps every signal but KILL pending until it is continued, signal(7); so an order to end is
+    always followed by CONT.
+    """
+
+    service: str
+    pid: int
+    signal: int
+    scope: StopScope
+    wake: bool = False
+
+
+class SignalDescendants(Struct, frozen=True):
+    """Signal every process that descends from the daemon; KILL is answered by ``DescendantsKilled``."""
+
+    signal: int
+
+
+class Report(Struct, frozen=True):
+    """Write a record."""
+
+    level: str
+    event: str
+    fields: dict[str, object]
+
+
+class NotifyManager(Struct, frozen=True):
+    """Tell the service manager above us, if there is one; sd_notify(3)."""
+
+    message: str
+
+
+class ReloadConfiguration(Struct, frozen=True):
+    """Read the configuration again; answered by ``Reconfigured`` when it is good."""
+
+
+class Finish(Struct, frozen=True):
+    """Nothing is left to do: end the daemon with this exit code."""
+
+    exit_code: int
+
+
+Effect = Spawn | SendSignal | SignalDescendants | Report | NotifyManager | ReloadConfiguration | Finish

@@ -1,0 +1,183 @@
+"""The table of our processes, and what is reported of each child and orphan.
+
+It is the reaper's observer: every news of a child becomes a record, and of a service's main process an event too.
+"""
+
+from collections.abc import Callable
+from resource import struct_rusage
+from typing import Protocol
+
+from supervisor.core import events as ev
+from supervisor.core.fleet import Fleet
+from supervisor.core.service import clears_group, is_expected
+from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
+from supervisor.core.wait_status import status_fields, term_signal
+from supervisor.runtime.kernel import Kernel, Stat
+from supervisor.runtime.lineage import Lineage
+from supervisor.runtime.oom import OomWatch
+from supervisor.runtime.usage import usage_fields
+
+
+class Journal(Protocol):
+    """Where records go."""
+
+    def emit(self, level: str, event: str, **fields: object) -> None:
+        """Write one record."""
+
+
+class Child:
+    """A service's main process, from spawn to reap."""
+
+    __slots__ = ("killed_by_us", "service", "started_at")
+
+    def __init__(self, service: str, started_at: float) -> None:
+        self.service = service
+        self.started_at = started_at
+        self.killed_by_us = False
+
+
+class Children:
+    """Which pid is whose.
+
+    Args:
+        fleet: to look up specs and states; it is changed only by the events handed to ``handle``.
+        kernel: the seam.
+        journal: where records go.
+        handle: applies an event at once.
+        last_words: writes out what a dead process had written, by service and pid.
+        stopped: told that a service's process group was stopped by a signal.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        kernel: Kernel,
+        journal: Journal,
+        handle: Callable[[ev.Event], None],
+        last_words: Callable[[str, int], None],
+        stopped: Callable[[int, int], None],
+    ) -> None:
+        self._fleet = fleet
+        self._kernel = kernel
+        self._journal = journal
+        self._handle = handle
+        self._last_words = last_words
+        self._stopped = stopped
+        self._children: dict[int, Child] = {}
+        self._disowned: set[int] = set()
+        self._lineage = Lineage(kernel)
+        self._oom = OomWatch()
+        self._zombie: Stat | None = None
+        self._oom_killed = False
+        self._may_have_adopted = False
+
+    # -- who is whose --------------------------------------------------------------------------------------------
+
+    def spawned(self, service: str, pid: int) -> None:
+        """A service's main process was started."""
+        self._children[pid] = Child(service, self._kernel.monotonic())
+        self._lineage.started(pid, service)
+
+    def disown(self, pid: int) -> None:
+        """A process that ended before its program ran: its failure is told already, its exit is not news."""
+        self._disowned.add(pid)
+
+    def killed(self, pid: int) -> None:
+        """We are about to KILL this process, so that is how it will have died."""
+        child = self._children.get(pid)
+        if child is not None:
+            child.killed_by_us = True
+
+    def is_ours(self, pid: int) -> bool:
+        """Whether this is the main process of a service."""
+        return pid in self._children
+
+    def look_for_adopted(self) -> None:
+        """Learn where the processes that were handed to us just now came from, while they are alive to tell."""
+        if not self._may_have_adopted:
+            return
+        self._may_have_adopted = False
+        self.learn([pid for pid in self._kernel.children(self._kernel.own_pid()) if pid not in self._children])
+
+    def learn(self, pids: list[int]) -> None:
+        """Learn where these living processes came from."""
+        self._lineage.look(pids, frozenset(self._fleet.specs))
+
+    # -- the reaper's observer -----------------------------------------------------------------------------------
+
+    def before_reap(self, pid: int, status: int) -> None:
+        """The pid is still its own: read its name, clear its group, take its last words."""
+        child = self._children.get(pid)
+        if child is None:
+            self._zombie = self._kernel.stat(pid)
+            return
+        self._oom_killed = term_signal(status) == SIGKILL and not child.killed_by_us and self._oom.killed(pid)
+        spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
+        if clears_group(spec, service, status):
+            self._clear_group(pid, spec.stop_signal or SIGTERM)
+        self._last_words(child.service, pid)
+
+    def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
+        """A process is gone: report it, and let its service step."""
+        zombie, self._zombie = self._zombie, None
+        self._lineage.reaped(pid)
+        child = self._children.pop(pid, None)
+        if child is not None:
+            self._may_have_adopted = True
+            self._child_exited(pid, child, status, usage)
+        elif pid in self._disowned:
+            self._disowned.discard(pid)
+        else:
+            identity = self._identity(zombie)
+            self._may_have_adopted |= "origin" in identity
+            fields = {**identity, **status_fields(status), **usage_fields(usage)}
+            self._journal.emit("info", "orphan_exited", pid=pid, **fields)
+
+    def stopped(self, pid: int, signal: int) -> None:
+        """A process was stopped; no service changes its state for that."""
+        self._report_stop("stopped", pid, signal)
+        if pid in self._children:
+            self._stopped(pid, signal)
+
+    def continued(self, pid: int, signal: int) -> None:
+        """A process was continued."""
+        self._report_stop("continued", pid, signal)
+
+    def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
+        spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
+        expected = is_expected(spec, service, status)
+        # the single command's status is handed on by the daemon's own: nobody has to be warned of it
+        quiet = expected or (spec.transparent is not None and not self._oom_killed)
+        fields = {
+            **status_fields(status),
+            "expected": expected,
+            "duration_s": round(self._kernel.monotonic() - child.started_at, 6),
+            **usage_fields(usage),
+            "oom_killed": self._oom_killed,
+        }
+        self._oom_killed = False
+        self._journal.emit("info" if quiet else "warning", "child_exited", service=child.service, pid=pid, **fields)
+        self._handle(ev.ProcessExited(child.service, status))
+
+    def _report_stop(self, what: str, pid: int, signal: int) -> None:
+        fields: dict[str, object] = {"signal": signal, "signal_name": signal_name(signal)}
+        child = self._children.get(pid)
+        if child is not None:
+            self._journal.emit("info", f"child_{what}", service=child.service, pid=pid, **fields)
+        else:
+            self._journal.emit("info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid)), **fields)
+
+    def _identity(self, stat: Stat | None) -> dict[str, object]:
+        if stat is None:
+            return {"comm": ""}  # /proc is masked or not mounted
+        origin = self._lineage.origin(stat)
+        return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
+
+    def _clear_group(self, pgrp: int, signal: int) -> None:
+        try:
+            self._kernel.kill_group(pgrp, signal)
+            self._kernel.kill_group(pgrp, SIGCONT)
+        except OSError as error:
+            # the zombie itself is still in the group, so this is no empty group: one of them is not ours to signal
+            self._journal.emit("warning", "supervisor_warning", message=f"cannot signal process group {pgrp}: {error}")
+

@@ -1,0 +1,322 @@
+"""The mailbox: events go in, the core decides, effects are carried out. One consumer, in order.
+
+Round every event and every effect stands a boundary: what nobody foresaw becomes an ``internal_error`` record, and
+the daemon goes on. An effect that has an answer (a spawn) is answered before the next effect is looked at, so no
+event from outside ever meets a service between an order and its result.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.fleet import Fleet
+from supervisor.core.signals import SIGCHLD, SIGCONT, SIGKILL, signal_name
+from supervisor.core.spec import ServiceSpec, StopScope
+from supervisor.runtime.children import Children, Journal
+from supervisor.runtime.kernel import Kernel
+from supervisor.runtime.notify import Manager
+from supervisor.runtime.reaper import Reaper
+from supervisor.runtime.spawn import SpawnError
+from supervisor.runtime.terminal import JobControl
+from supervisor.runtime.timers import Deadlines, Loop
+
+_EVENTS_A_TURN = 256
+_T = TypeVar("_T")
+
+
+class Launcher(Protocol):
+    """Who starts the programs and listens to their output."""
+
+    def launch(self, spec: ServiceSpec) -> int:
+        """Start the service's program; its pid.
+
+        Raises:
+            SpawnError: it could not be started, and nothing is left behind.
+        """
+
+    def last_words(self, service: str, pid: int) -> None:
+        """The process is dead: write out what it had written."""
+
+
+class Signals(Protocol):
+    """Where signals to the daemon come from."""
+
+    @property
+    def fd(self) -> int:
+        """Readable when there are some."""
+
+    def read(self) -> list[tuple[int, int]]:
+        """Those that are pending, as (signal, sender)."""
+
+
+class Outside(Struct, frozen=True, kw_only=True):
+    """All that the driver uses and does not own; tests pass something else.
+
+    Attributes:
+        reload: reads the configuration again and posts the result.
+        finished: called once, with the exit code, when nothing is left to do.
+        job_control: set for a single command on a terminal.
+    """
+
+    kernel: Kernel
+    journal: Journal
+    launcher: Launcher
+    manager: Manager
+    reload: Callable[[], None]
+    finished: Callable[[int], None]
+    job_control: JobControl | None = None
+
+
+class Driver:
+    """Owns the mailbox, the deadlines and the reaper."""
+
+    def __init__(self, fleet: Fleet, outside: Outside) -> None:
+        self.fleet = fleet
+        self._out = outside
+        self._kernel = outside.kernel
+        self._journal = outside.journal
+        self._mailbox: deque[ev.Event] = deque()
+        self._loop: Loop | None = None
+        self._signals: Signals | None = None
+        self._scheduled = False
+        self._reap_scheduled = False
+        self._killing = False
+        self._deadlines = Deadlines(self._deadline_passed, outside.kernel.monotonic)
+        job_control = outside.job_control
+        self._children = Children(
+            fleet,
+            outside.kernel,
+            outside.journal,
+            handle=self.handle,
+            last_words=outside.launcher.last_words,
+            stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
+        )
+        self._reaper = Reaper(outside.kernel, self._children)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring the services up. Needs no loop: the first programs run before one is imported."""
+        self._decide("start", lambda: self.fleet.start(self._kernel.monotonic()))
+
+    def attach(self, loop: Loop, signals: Signals) -> None:
+        """From now on the loop drives us; what was posted and what is pending is handled in its first turns."""
+        self._loop = loop
+        self._signals = signals
+        loop.add_reader(signals.fd, self._read_signals)
+        self._deadlines.attach(loop)
+        self._schedule()
+
+    def post(self, event: ev.Event) -> None:
+        """Put an event into the mailbox; it is handled in one of the loop's next turns."""
+        self._mailbox.append(event)
+        self._schedule()
+
+    def handle(self, event: ev.Event) -> None:
+        """Let the core decide about one event, and carry it out."""
+        self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
+
+    def _schedule(self) -> None:
+        if self._loop is not None and self._mailbox and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._consume)
+
+    def _consume(self) -> None:
+        self._scheduled = False
+        for _ in range(min(len(self._mailbox), _EVENTS_A_TURN)):
+            self.handle(self._mailbox.popleft())
+        self._schedule()
+
+    def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
+        self._carry_out(self._guard(where, decide) or [])
+        for name in self.fleet.changed:
+            service = self.fleet.services.get(name)
+            self._deadlines.set(name, service.deadline if service is not None else None)
+        self.fleet.changed.clear()
+        self._deadlines.set(None, self.fleet.deadline)
+        if self.fleet.wants_children_gone() and not self._reaper.has_children():
+            self.post(ev.ChildrenGone())
+
+    def _deadline_passed(self, name: str | None) -> None:
+        self.handle(ev.FleetDeadlinePassed() if name is None else ev.DeadlinePassed(name))
+
+    def _guard(self, where: str, call: Callable[[], _T]) -> _T | None:
+        """The boundary: the daemon outlives its own mistakes."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - PID 1 dies of nothing but its orders
+            self._journal.emit("error", "internal_error", where=where, error=f"{type(error).__name__}: {error}")
+            return None
+
+    # -- signals and children ------------------------------------------------------------------------------------
+
+    def _read_signals(self) -> None:
+        if self._signals is None:
+            return
+        for signal, sender in self._signals.read():
+            if signal == SIGCHLD:
+                self._reap()
+            else:
+                self.handle(ev.SignalReceived(signal, sender))
+
+    def _reap(self) -> None:
+        """One batch; the next one, if there is one, after everybody else had a turn."""
+        if self._reap_scheduled or self._loop is None:
+            return
+        more = self._guard("reaper", self._reaper.run)
+        if more is not False:
+            self._reap_scheduled = True
+            # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
+            self._loop.call_later(0 if more else 0.1, self._reap_on)
+        self._guard("lineage", self._children.look_for_adopted)
+        if self._killing:
+            self._kill_descendants()
+        if self.fleet.wants_children_gone() and not self._reaper.has_children():
+            self.handle(ev.ChildrenGone())
+
+    def _reap_on(self) -> None:
+        self._reap_scheduled = False
+        self._reap()
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Iterable[fx.Effect]) -> None:
+        todo = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            answer = self._guard(type(effect).__name__, lambda effect=effect: self._perform(effect))  # type: ignore[misc]
+            if answer is not None:
+                more = self._guard(
+                    type(answer).__name__,
+                    lambda answer=answer: self.fleet.handle(answer, self._kernel.monotonic()),  # type: ignore[misc]
+                )
+                todo.extendleft(reversed(more or []))
+
+    def _perform(self, effect: fx.Effect) -> ev.Event | None:
+        """Do one thing; its answer, if it has one."""
+        match effect:
+            case fx.Report():
+                self._journal.emit(effect.level, effect.event, **effect.fields)
+            case fx.Spawn():
+                return self._spawn(effect)
+            case fx.SendSignal():
+                self._send_signal(effect)
+            case fx.SignalDescendants():
+                return self._signal_descendants(effect.signal)
+            case fx.NotifyManager():
+                self._notify(effect.message)
+            case fx.ReloadConfiguration():
+                self._out.reload()
+            case fx.Finish():
+                self._out.finished(effect.exit_code)
+        return None
+
+    def _spawn(self, effect: fx.Spawn) -> ev.Event | None:
+        name = effect.service
+        if not self.fleet.awaits_spawn(name, effect.attempt):
+            return None  # an event that came in between has stopped it
+        spec = self.fleet.specs[name]
+        try:
+            pid = self._out.launcher.launch(spec)
+        except SpawnError as error:
+            return self._spawn_failed(name, error)
+        except Exception as error:  # noqa: BLE001 - the service has failed, whatever the reason, and the core must know
+            self._journal.emit("error", "internal_error", where=f"spawn of {name}", error=repr(error))
+            return ev.SpawnFailed(name, exit_code=70)
+        self._children.spawned(name, pid)
+        command = list(spec.command)
+        self._journal.emit("info", "child_started", service=name, pid=pid, command=command, attempt=effect.attempt)
+        return ev.ProcessSpawned(name, pid)
+
+    def _spawn_failed(self, name: str, error: SpawnError) -> ev.Event:
+        import errno  # noqa: PLC0415 - off the start path
+
+        if error.pid is not None:
+            self._children.disown(error.pid)
+        symbol = errno.errorcode.get(error.number, str(error.number))
+        self._journal.emit(
+            "error", "child_spawn_failed", service=name, stage=error.stage, errno=symbol, error=str(error)
+        )
+        return ev.SpawnFailed(name, error.exit_code, error.transient)
+
+    def _send_signal(self, effect: fx.SendSignal) -> None:
+        if effect.signal == SIGKILL:
+            self._children.killed(effect.pid)
+        targets = [effect.signal, SIGCONT] if effect.wake else [effect.signal]
+        try:
+            # who would start others while we signal must be found first
+            tree = self._tree(effect.pid) if effect.scope is StopScope.TREE else []
+            for signal in targets:
+                if effect.scope is StopScope.PROCESS:
+                    self._kernel.kill(effect.pid, signal)
+                else:
+                    self._kernel.kill_group(effect.pid, signal)
+                for pid in tree:
+                    self._kill_quietly(pid, signal)
+        except OSError as error:
+            message = f"cannot send {signal_name(effect.signal)} to {effect.service} (pid {effect.pid}): {error}"
+            self._journal.emit("error", "supervisor_warning", service=effect.service, message=message)
+            return
+        self._journal.emit(
+            "info",
+            "signal_forwarded",
+            service=effect.service,
+            pid=effect.pid,
+            signal=effect.signal,
+            signal_name=signal_name(effect.signal),
+            scope=effect.scope.value,
+        )
+
+    def _tree(self, pid: int) -> list[int]:
+        """Descendants of a process that have left its group: the group is signalled as a whole."""
+        found: list[int] = []
+        generation = [pid]
+        while generation:
+            generation = [child for parent in generation for child in self._kernel.children(parent)]
+            found += generation
+        stats = ((child, self._kernel.stat(child)) for child in found)
+        return [child for child, stat in stats if stat is not None and stat.pgrp != pid]
+
+    def _signal_descendants(self, signal: int) -> ev.Event | None:
+        if signal == SIGKILL:
+            self._killing = True
+            return ev.DescendantsKilled(tuple(self._kill_descendants()))
+        pids = self._kernel.descendants()
+        self._children.learn(pids)
+        for pid in pids:
+            self._kill_quietly(pid, signal)
+            self._kill_quietly(pid, SIGCONT)
+        return None
+
+    def _kill_descendants(self) -> list[str]:
+        """KILL everything below us, parents first, so that nobody is left to start another; who was not a service."""
+        names: list[str] = []
+        for pid in self._kernel.descendants():
+            stat = self._kernel.stat(pid)
+            if stat is None or stat.state == "Z":
+                continue
+            self._children.killed(pid)
+            self._kill_quietly(pid, SIGKILL)
+            if not self._children.is_ours(pid):
+                names.append(f"{stat.comm}[{pid}]")
+        return names
+
+    def _kill_quietly(self, pid: int, signal: int) -> None:
+        try:
+            self._kernel.kill(pid, signal)
+        except ProcessLookupError:
+            return  # it went by itself
+        except PermissionError as error:
+            message = f"cannot send {signal_name(signal)} to pid {pid}: {error}"
+            self._journal.emit("warning", "supervisor_warning", message=message)
+
+    def _notify(self, message: str) -> None:
+        try:
+            self._out.manager.tell(message)
+        except OSError as error:
+            warning = f"the service manager did not take {message}: {error}"
+            self._journal.emit("warning", "supervisor_warning", message=warning)

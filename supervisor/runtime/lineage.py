@@ -1,0 +1,57 @@
+"""Which service an orphan came from.
+
+An adopted process has lost its parent, and a zombie its environment; what stays is its session and process group.
+A service leads a session of its own, so most orphans are known by that. One that made a session for itself is known
+if we could look at it alive: its environment still names the service (``PAUSEVISOR_SERVICE``), unless it was cleared.
+
+Sessions are remembered after the service's process is gone, because its orphans outlive it. The kernel reuses a
+number only when no process is left in that session; a bounded memory keeps old ones from naming strangers.
+"""
+
+from supervisor.runtime.kernel import Kernel, Stat
+
+VARIABLE = "PAUSEVISOR_SERVICE"
+"""Set in the environment of every service's program, to its name."""
+
+_REMEMBERED = 4096
+
+
+class Lineage:
+    """Sessions and processes, and the services they came from."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._sessions: dict[int, str] = {}
+        self._looked_at: set[int] = set()
+
+    def started(self, pid: int, service: str) -> None:
+        """A service's process was started; it leads a session, or at least a group, with its own number."""
+        self._remember(pid, service)
+
+    def origin(self, stat: Stat) -> str | None:
+        """The service that a dead or stopped process came from; None when that can't be known."""
+        return self._sessions.get(stat.session) or self._sessions.get(stat.pgrp)
+
+    def reaped(self, pid: int) -> None:
+        """The process is gone, and its number may come again."""
+        self._looked_at.discard(pid)
+
+    def look(self, pids: list[int], services: frozenset[str]) -> None:
+        """Learn the sessions of processes that are still alive and whose session nobody knows."""
+        for pid in pids:
+            if pid in self._looked_at:
+                continue
+            self._looked_at.add(pid)
+            stat = self._kernel.stat(pid)
+            if stat is None or stat.state == "Z" or self.origin(stat) is not None:
+                continue
+            service = self._kernel.environment(pid, VARIABLE)
+            # the variable is the process's own word: it can only ever name a service that there is
+            if service in services:
+                self._remember(stat.session, service)
+
+    def _remember(self, session: int, service: str) -> None:
+        self._sessions.pop(session, None)
+        self._sessions[session] = service
+        if len(self._sessions) > _REMEMBERED:
+            del self._sessions[next(iter(self._sessions))]

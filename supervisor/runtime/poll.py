@@ -1,0 +1,79 @@
+"""The pause mode's event loop: poll(2), a few descriptors, one deadline. Importing asyncio costs eleven megabytes."""
+
+from __future__ import annotations
+
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class PollLoop:
+    """Calls back when a descriptor is ready. Level-triggered; wakes up for nothing else but the deadline."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._callbacks: dict[int, dict[int, Callable[[], object]]] = {}
+        self._deadline: tuple[float, Callable[[], object]] | None = None
+        self._stopped = False
+
+    def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
+        """Call back whenever the descriptor is readable."""
+        self._set(fd, select.POLLIN, callback)
+
+    def remove_reader(self, fd: int) -> bool:
+        """Stop watching for input; whether it was watched."""
+        return self._unset(fd, select.POLLIN)
+
+    def add_writer(self, fd: int, callback: Callable[[], object]) -> None:
+        """Call back whenever the descriptor is writable."""
+        self._set(fd, select.POLLOUT, callback)
+
+    def remove_writer(self, fd: int) -> bool:
+        """Stop watching for room; whether it was watched."""
+        return self._unset(fd, select.POLLOUT)
+
+    def set_deadline(self, deadline: float, callback: Callable[[], object]) -> None:
+        """Call back once at this monotonic time; replaces the deadline before."""
+        self._deadline = (deadline, callback)
+
+    def stop(self) -> None:
+        """Leave :meth:`run` after the present callback."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Wait and call back until stopped. Signals have to be blocked: nothing interrupts the waiting."""
+        self._stopped = False
+        while not self._stopped:
+            for fd, ready in self._poll.poll(self._timeout_ms()):
+                # an error or a hang-up goes to whoever watches: reading or writing tells what it is
+                for interest, callback in list(self._callbacks.get(fd, {}).items()):
+                    if ready & (interest | select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                        callback()
+            if self._deadline is not None and time.monotonic() >= self._deadline[0]:
+                callback = self._deadline[1]
+                self._deadline = None
+                callback()
+
+    def _timeout_ms(self) -> int | None:
+        if self._deadline is None:
+            return None
+        return max(0, int((self._deadline[0] - time.monotonic()) * 1000) + 1)
+
+    def _set(self, fd: int, interest: int, callback: Callable[[], object]) -> None:
+        watched = self._callbacks.setdefault(fd, {})
+        watched[interest] = callback
+        self._poll.register(fd, sum(watched))
+
+    def _unset(self, fd: int, interest: int) -> bool:
+        watched = self._callbacks.get(fd, {})
+        if watched.pop(interest, None) is None:
+            return False
+        if watched:
+            self._poll.register(fd, sum(watched))
+        else:
+            del self._callbacks[fd]
+            self._poll.unregister(fd)
+        return True

@@ -1,0 +1,73 @@
+"""What the daemon does to itself before it does anything else: descriptors, directory, subreaper.
+
+Mode, said in ``supervisor_started``: ``pid1`` (the kernel hands us every orphan), ``subreaper`` (we asked for the
+orphans below us, prctl(2)), ``plain`` (the kernel refused; orphans go elsewhere).
+
+The pause mode imports this module, so it stays light.
+"""
+
+from __future__ import annotations
+
+import os
+
+_SC_OPEN_MAX = 1 << 20
+
+
+def open_standard_streams() -> None:
+    """Make sure that 0, 1 and 2 are open, so that nothing else ever gets these numbers.
+
+    A stream that was closed becomes /dev/null, or, where there is no /dev, a pipe whose other end is closed.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            _open_null_at(fd)
+
+
+def _open_null_at(fd: int) -> None:
+    opened = open_null()
+    if opened != fd:
+        os.dup2(opened, fd)
+        os.close(opened)
+    else:
+        os.set_inheritable(fd, True)
+
+
+def open_null() -> int:
+    """A descriptor that reads nothing and, where there is a /dev/null, takes everything."""
+    try:
+        return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        reader, writer = os.pipe()
+        os.close(writer)
+        return reader
+
+
+def close_inherited() -> None:
+    """Close every descriptor above 2 that we were started with: what we hold open, others can't see closed."""
+    os.closerange(3, _SC_OPEN_MAX)
+
+
+def become_reaper() -> str:
+    """See to it that orphans come to us; the mode."""
+    if os.getpid() == 1:
+        return "pid1"
+    from supervisor.runtime.libc import PR_SET_CHILD_SUBREAPER, prctl  # noqa: PLC0415 - ctypes is not needed as PID 1
+
+    try:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+    except OSError:
+        return "plain"
+    return "subreaper"
+
+
+def default_dispositions() -> None:
+    """SIGCHLD and SIGINT by default: an inherited "ignore" would reap behind our back, see wait(2), NOTES; and
+    Python's handler for INT raises KeyboardInterrupt.
+    """
+    import _signal  # type: ignore[import-not-found]  # noqa: PLC0415 - `signal` builds enumerations
+
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
