@@ -151,7 +151,9 @@ class Fleet:
             "to": after.state.value,
             "reason": after.reason.value,
         }
-        return [Report("error" if after.state is State.FAILED else "info", "service_state_changed", fields)]
+        # the single command's end is told by our exit code
+        alarming = after.state is State.FAILED and self.specs[name].transparent is None
+        return [Report("error" if alarming else "info", "service_state_changed", fields)]
 
     def _settle(self, now: float) -> list[Effect]:
         """What follows from the states the services are in now: the end, a pause, or the next phase."""

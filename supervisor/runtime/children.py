@@ -5,7 +5,6 @@ It is the reaper's observer: every news of a child becomes a record, and of a se
 
 from collections.abc import Callable
 from resource import struct_rusage
-from typing import Protocol
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
@@ -15,14 +14,8 @@ from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
+from supervisor.runtime.ports import Journal
 from supervisor.runtime.usage import usage_fields
-
-
-class Journal(Protocol):
-    """Where records go."""
-
-    def emit(self, level: str, event: str, **fields: object) -> None:
-        """Write one record."""
 
 
 class Child:
@@ -44,7 +37,7 @@ class Children:
         kernel: the seam.
         journal: where records go.
         handle: applies an event at once.
-        last_words: writes out what a dead process had written, by service and pid.
+        last_words: writes out what a dead process had written, by pid.
         stopped: told that a service's process group was stopped by a signal.
     """
 
@@ -54,7 +47,7 @@ class Children:
         kernel: Kernel,
         journal: Journal,
         handle: Callable[[ev.Event], None],
-        last_words: Callable[[str, int], None],
+        last_words: Callable[[int], None],
         stopped: Callable[[int, int], None],
     ) -> None:
         self._fleet = fleet
@@ -115,7 +108,7 @@ class Children:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         if clears_group(spec, service, status):
             self._clear_group(pid, spec.stop_signal or SIGTERM)
-        self._last_words(child.service, pid)
+        self._last_words(pid)
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
@@ -180,4 +173,3 @@ class Children:
         except OSError as error:
             # the zombie itself is still in the group, so this is no empty group: one of them is not ours to signal
             self._journal.emit("warning", "supervisor_warning", message=f"cannot signal process group {pgrp}: {error}")
-

@@ -7,7 +7,7 @@ event from outside ever meets a service between an order and its result.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,42 +15,19 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
 from supervisor.core.signals import SIGCHLD, SIGCONT, SIGKILL, signal_name
-from supervisor.core.spec import ServiceSpec, StopScope
-from supervisor.runtime.children import Children, Journal
+from supervisor.core.spec import StopScope
+from supervisor.runtime.children import Children
+from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
+from supervisor.runtime.ports import Journal, Launcher, Loop, Signals
 from supervisor.runtime.reaper import Reaper
 from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl
-from supervisor.runtime.timers import Deadlines, Loop
+from supervisor.runtime.timers import Deadlines
 
 _EVENTS_A_TURN = 256
 _T = TypeVar("_T")
-
-
-class Launcher(Protocol):
-    """Who starts the programs and listens to their output."""
-
-    def launch(self, spec: ServiceSpec) -> int:
-        """Start the service's program; its pid.
-
-        Raises:
-            SpawnError: it could not be started, and nothing is left behind.
-        """
-
-    def last_words(self, service: str, pid: int) -> None:
-        """The process is dead: write out what it had written."""
-
-
-class Signals(Protocol):
-    """Where signals to the daemon come from."""
-
-    @property
-    def fd(self) -> int:
-        """Readable when there are some."""
-
-    def read(self) -> list[tuple[int, int]]:
-        """Those that are pending, as (signal, sender)."""
 
 
 class Outside(Struct, frozen=True, kw_only=True):
@@ -95,6 +72,7 @@ class Driver:
             last_words=outside.launcher.last_words,
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
+        self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -256,7 +234,7 @@ class Driver:
                 else:
                     self._kernel.kill_group(effect.pid, signal)
                 for pid in tree:
-                    self._kill_quietly(pid, signal)
+                    self._descendants.send(pid, signal)
         except OSError as error:
             message = f"cannot send {signal_name(effect.signal)} to {effect.service} (pid {effect.pid}): {error}"
             self._journal.emit("error", "supervisor_warning", service=effect.service, message=message)
@@ -287,32 +265,15 @@ class Driver:
             return ev.DescendantsKilled(tuple(self._kill_descendants()))
         pids = self._kernel.descendants()
         self._children.learn(pids)
-        for pid in pids:
-            self._kill_quietly(pid, signal)
-            self._kill_quietly(pid, SIGCONT)
+        self._descendants.terminate(pids, signal)
         return None
 
     def _kill_descendants(self) -> list[str]:
-        """KILL everything below us, parents first, so that nobody is left to start another; who was not a service."""
-        names: list[str] = []
-        for pid in self._kernel.descendants():
-            stat = self._kernel.stat(pid)
-            if stat is None or stat.state == "Z":
-                continue
+        """KILL everything below us; those that were not a service's main process."""
+        killed = self._descendants.kill()
+        for pid in killed:
             self._children.killed(pid)
-            self._kill_quietly(pid, SIGKILL)
-            if not self._children.is_ours(pid):
-                names.append(f"{stat.comm}[{pid}]")
-        return names
-
-    def _kill_quietly(self, pid: int, signal: int) -> None:
-        try:
-            self._kernel.kill(pid, signal)
-        except ProcessLookupError:
-            return  # it went by itself
-        except PermissionError as error:
-            message = f"cannot send {signal_name(signal)} to pid {pid}: {error}"
-            self._journal.emit("warning", "supervisor_warning", message=message)
+        return [name for pid, name in killed.items() if not self._children.is_ours(pid)]
 
     def _notify(self, message: str) -> None:
         try:

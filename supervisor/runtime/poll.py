@@ -17,7 +17,12 @@ class PollLoop:
         self._poll = select.poll()
         self._callbacks: dict[int, dict[int, Callable[[], object]]] = {}
         self._deadline: tuple[float, Callable[[], object]] | None = None
+        self._soon: list[Callable[[], object]] = []
         self._stopped = False
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Call back after the descriptors that are ready now had their turn."""
+        self._soon.append(callback)
 
     def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
         """Call back whenever the descriptor is readable."""
@@ -52,12 +57,17 @@ class PollLoop:
                 for interest, callback in list(self._callbacks.get(fd, {}).items()):
                     if ready & (interest | select.POLLERR | select.POLLHUP | select.POLLNVAL):
                         callback()
+            soon, self._soon = self._soon, []
+            for callback in soon:
+                callback()
             if self._deadline is not None and time.monotonic() >= self._deadline[0]:
                 callback = self._deadline[1]
                 self._deadline = None
                 callback()
 
     def _timeout_ms(self) -> int | None:
+        if self._soon:
+            return 0
         if self._deadline is None:
             return None
         return max(0, int((self._deadline[0] - time.monotonic()) * 1000) + 1)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 
-_SC_OPEN_MAX = 1 << 20
-
 
 def open_standard_streams() -> None:
     """Make sure that 0, 1 and 2 are open, so that nothing else ever gets these numbers.
@@ -44,9 +42,27 @@ def open_null() -> int:
         return reader
 
 
-def close_inherited() -> None:
-    """Close every descriptor above 2 that we were started with: what we hold open, others can't see closed."""
-    os.closerange(3, _SC_OPEN_MAX)
+def inherited_descriptors() -> list[int]:
+    """Descriptors above 2 that we were started with; to be asked before we open any of our own."""
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        names = list(map(str, range(3, 256)))  # /proc is not mounted: look at the numbers that are likely
+    return [fd for fd in map(int, names) if fd > 2 and _is_open(fd)]
+
+
+def close_descriptors(fds: list[int]) -> None:
+    """Close them: what we hold open, others can't see closed."""
+    for fd in fds:
+        os.close(fd)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False  # the one that listed the folder
+    return True
 
 
 def become_reaper() -> str:
@@ -63,8 +79,10 @@ def become_reaper() -> str:
 
 
 def default_dispositions() -> None:
-    """SIGCHLD and SIGINT by default: an inherited "ignore" would reap behind our back, see wait(2), NOTES; and
-    Python's handler for INT raises KeyboardInterrupt.
+    """SIGCHLD and SIGINT by default.
+
+    An inherited "ignore" of CHLD would reap behind our back, see wait(2), NOTES; Python's handler for INT raises
+    KeyboardInterrupt.
     """
     import _signal  # type: ignore[import-not-found]  # noqa: PLC0415 - `signal` builds enumerations
 

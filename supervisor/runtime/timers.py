@@ -2,27 +2,8 @@
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, Protocol
 
-
-class Loop(Protocol):
-    """What the shell needs of an event loop; asyncio's and uvloop's have it."""
-
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
-        """Run the callback in the next turn."""
-
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> "Handle":
-        """Run the callback after ``delay`` seconds."""
-
-    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> object:
-        """Run the callback whenever the descriptor is readable."""
-
-
-class Handle(Protocol):
-    """A timer that can be called off."""
-
-    def cancel(self) -> None:
-        """Call it off."""
+from supervisor.runtime.ports import Handle, Loop
 
 
 class Deadlines:

@@ -1,0 +1,183 @@
+"""The daemon: builds the objects and runs the loop. It decides nothing.
+
+The order is the start budget's. The first programs run before the event loop and structlog are imported, which takes
+longer than all the rest together; what they do meanwhile is kept: records by the journal, signals by the kernel,
+output by the pipes.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, NoReturn
+
+from msgspec import Struct
+
+from supervisor import __version__
+from supervisor.core import events as ev
+from supervisor.core.fleet import Fleet
+from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.logs.capture import Capture
+from supervisor.logs.journal import Journal
+from supervisor.logs.sink import Sink, open_sink
+from supervisor.runtime.driver import Driver, Outside
+from supervisor.runtime.kernel import Kernel
+from supervisor.runtime.launcher import ProgramLauncher
+from supervisor.runtime.notify import VARIABLE as NOTIFY_SOCKET
+from supervisor.runtime.notify import Manager
+from supervisor.runtime.process import become_reaper, close_descriptors
+from supervisor.runtime.terminal import JobControl, controlling_terminal
+
+_STALLED_AFTER = 1.0
+"""Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """All that the daemon has to know to start.
+
+    Attributes:
+        loop: ``uvloop``, ``asyncio`` or, for the best there is, None.
+        sources: the configuration files that were read.
+        inherited: descriptors above 2 that we were started with.
+        read_again: reads the configuration again; raises an exception that says all its errors, one a line.
+        parent_death_signal: what the kernel sends us when our parent dies; None for nothing.
+    """
+
+    fleet: FleetSpec
+    log: LogSpec
+    read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    loop: str | None = None
+    sources: tuple[str, ...] = ()
+    inherited: tuple[int, ...] = ()
+    parent_death_signal: int | None = None
+
+
+class Daemon:
+    """The objects, and the strings between them."""
+
+    def __init__(self, plan: Plan, sink: Sink) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._loop: Any = None
+        self._exit_code = 70
+        self._single = any(spec.transparent for spec in plan.fleet.services.values())
+        self._format = plan.log.format or ("console" if sink.is_terminal else "json")
+        self._journal = Journal(
+            sink,
+            level=plan.log.level,
+            max_record=plan.log.max_record,
+            hold=self._format != "json",
+            fallback=Sink(2) if plan.log.to == "stdout" else None,
+        )
+        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
+        kernel = Kernel()
+        terminal = controlling_terminal() if self._single else None
+        self._job_control = JobControl(kernel, terminal) if terminal is not None else None
+        fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
+        self._driver = Driver(
+            fleet,
+            Outside(
+                kernel=kernel,
+                journal=self._journal,
+                launcher=ProgramLauncher(self._capture, terminal, self._launched),
+                manager=Manager(os.environ.get(NOTIFY_SOCKET)),
+                reload=self._reload,
+                finished=self._finished,
+                job_control=self._job_control,
+            ),
+        )
+
+    def run(self, mode: str) -> int:
+        """Run until nothing is left to do; the exit code."""
+        loop_name = self._choose_loop()
+        self._announce(mode, loop_name)
+        if not self._passes_descriptors():
+            close_descriptors(list(self._plan.inherited))
+        self._driver.start()
+        from supervisor.runtime.loops import make_loop  # noqa: PLC0415 - after the first programs run
+
+        self._loop = make_loop(loop_name)
+        self._loop.set_exception_handler(self._loop_error)
+        from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
+        from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
+
+        self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
+        self._sink.attach(self._loop)
+        self._capture.attach(self._loop)
+        self._driver.attach(self._loop, SignalSource())
+        gc.collect()
+        gc.freeze()  # what lives now lives to the end: later collections need not look at it
+        self._loop.run_forever()
+        return self._end()
+
+    def _choose_loop(self) -> str:
+        if self._plan.loop is not None:
+            return self._plan.loop
+        return "uvloop" if find_spec("uvloop") is not None else "asyncio"
+
+    def _announce(self, mode: str, loop_name: str) -> None:
+        python = ".".join(map(str, sys.version_info[:3]))
+        started = {"version": __version__, "mode": mode, "loop": loop_name, "python": python, "pid": os.getpid()}
+        self._journal.emit("info", "supervisor_started", **started, services=len(self._plan.fleet.services))
+        if mode == "plain":
+            message = "not PID 1, and the kernel refused to make us a subreaper: orphans go to another process"
+            self._journal.emit("warning", "supervisor_warning", message=message)
+        if self._plan.sources:
+            self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
+
+    # -- called back ---------------------------------------------------------------------------------------------
+
+    def _passes_descriptors(self) -> bool:
+        """The single command gets the descriptors we were given, as from tini; services start clean."""
+        return self._single and len(self._plan.fleet.services) == 1
+
+    def _launched(self) -> None:
+        if self._passes_descriptors():
+            close_descriptors(list(self._plan.inherited))
+
+    def _reload(self) -> None:
+        try:
+            fleet, sources = self._plan.read_again()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it: what runs goes on running
+            self._journal.emit("error", "config_rejected", errors=str(error).splitlines())
+            return
+        self._journal.emit("info", "config_loaded", sources=list(sources))
+        self._driver.post(ev.Reconfigured(fleet))
+
+    def _finished(self, exit_code: int) -> None:
+        self._exit_code = exit_code
+        if self._loop is not None:
+            self._loop.call_soon(self._loop.stop)
+
+    def _loop_error(self, _loop: object, context: dict[str, Any]) -> None:
+        """A callback of the loop raised: what :class:`Driver` does not already stand around."""
+        error = context.get("exception")
+        text = f"{type(error).__name__}: {error}" if error is not None else str(context.get("message"))
+        self._journal.emit("error", "internal_error", where="event loop", error=text)
+
+    def _end(self) -> int:
+        """Give the reader of our output the rest, unless it has stopped reading."""
+        self._capture.close()
+        pending = self._sink.pending
+        while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
+            pending = self._sink.pending
+        if self._job_control is not None:
+            self._job_control.take_back()
+        return self._exit_code
+
+
+def run(plan: Plan) -> NoReturn:
+    """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
+
+    Raises:
+        OSError: the log can't be opened; nothing was started.
+    """
+    sink = open_sink(plan.log.to)
+    mode = become_reaper()
+    if plan.parent_death_signal is not None:
+        from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for
+
+        prctl(PR_SET_PDEATHSIG, plan.parent_death_signal)
+    os.chdir("/")
+    os._exit(Daemon(plan, sink).run(mode))  # nothing is left to finalise, and nothing may hold us up now

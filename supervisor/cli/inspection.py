@@ -1,0 +1,81 @@
+"""The commands that look and tell, and start nothing: check, schema, doctor."""
+
+import json
+import os
+import sys
+from typing import Any
+
+from supervisor import __version__
+from supervisor.cli.arguments import Arguments
+from supervisor.core.spec import FleetSpec
+
+
+def check(arguments: Arguments) -> int:
+    """Validate the configuration and print the plan; 0, or 78 with all that is wrong."""
+    from supervisor.config.load import load  # noqa: PLC0415 - each command imports its own
+    from supervisor.config.places import default_sources  # noqa: PLC0415
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415
+
+    try:
+        settings = load(arguments.paths or default_sources(), os.environ, os.getcwd())
+    except ConfigError as error:
+        if arguments.json:
+            problems = [{"file": p.file, "key": p.key, "message": p.message} for p in error.problems]
+            print(json.dumps({"ok": False, "errors": problems}, indent=2))
+        else:
+            print(error, file=sys.stderr)
+        return 78
+    plan = _plan(settings.fleet)
+    if arguments.json:
+        print(json.dumps({"ok": True, "sources": list(settings.sources), **plan}, indent=2))
+    else:
+        _print_plan(list(settings.sources), plan)
+    return 0
+
+
+def _plan(fleet: FleetSpec) -> dict[str, Any]:
+    """The layers in which services start and stop: within a layer, all at once."""
+    layer = list(fleet.services)
+    return {
+        "services": {name: {"command": list(spec.command)} for name, spec in fleet.services.items()},
+        "main": fleet.main,
+        "start": [layer] if layer else [],
+        "stop": [layer] if layer else [],
+    }
+
+
+def _print_plan(sources: list[str], plan: dict[str, Any]) -> None:
+    print(f"read: {', '.join(sources) or 'nothing'}")
+    if not plan["services"]:
+        print("no service is configured: pause mode")
+        return
+    for word in ("start", "stop"):
+        for number, layer in enumerate(plan[word], 1):
+            print(f"{word} {number}: {', '.join(layer)}")
+    if plan["main"]:
+        print(f"main: {plan['main']}")
+
+
+def schema(arguments: Arguments) -> int:
+    """Print a JSON Schema: of the configuration, or of the events."""
+    if arguments.events:
+        from supervisor.logs.schema import event_schema as make  # noqa: PLC0415 - each command imports its own
+    else:
+        from supervisor.config.schema import config_schema as make  # noqa: PLC0415
+    print(json.dumps(make(), indent=2))
+    return 0
+
+
+def doctor(arguments: Arguments) -> int:
+    """Say the mode the daemon would run in, and what works here; 0, or 1 when something it needs does not."""
+    from supervisor.cli.doctor import examine  # noqa: PLC0415 - each command imports its own
+
+    findings = examine()
+    if arguments.json:
+        print(json.dumps({"version": __version__, "findings": [f.as_dict() for f in findings]}, indent=2))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        print(f"pausevisor {__version__}")
+        for finding in findings:
+            print(f"{finding.verdict:4}  {finding.what:{width}}  {finding.found}")
+    return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0

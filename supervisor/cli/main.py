@@ -1,0 +1,66 @@
+"""One call of the command line, from argv to the exit code."""
+
+import os
+import sys
+from typing import NoReturn
+
+from msgspec.structs import replace
+
+from supervisor.cli.arguments import Arguments, parse
+from supervisor.core.spec import LogSpec
+
+EX_CONFIG = 78
+"""sysexits.h: something is wrong with the configuration."""
+
+
+def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
+    """Run one command; exits.
+
+    Args:
+        argv: the arguments, without the program's name.
+        inherited_mask: the signals that were blocked before we blocked all.
+    """
+    if not argv or argv[0] not in ("run", "pause"):
+        _as_a_client(inherited_mask)
+    arguments = parse(argv)
+    if arguments.command == "run":
+        from supervisor.cli.run import run  # noqa: PLC0415 - each command imports its own
+
+        run(arguments, inherited_mask)
+    if arguments.command == "pause":
+        from supervisor.cli.run import pause  # noqa: PLC0415 - each command imports its own
+
+        pause(arguments)
+    from supervisor.cli import inspection  # noqa: PLC0415 - each command imports its own
+
+    commands = {"check": inspection.check, "schema": inspection.schema, "doctor": inspection.doctor}
+    try:
+        code = commands[arguments.command](arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever reads us has seen enough; the interpreter must not complain about it on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    sys.exit(code)
+
+
+def _as_a_client(inherited_mask: frozenset[int]) -> None:
+    """A command that ends by itself: ^C ends it too."""
+    import signal  # noqa: PLC0415 - not on the daemon's way
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, inherited_mask)
+
+
+def log_spec(arguments: Arguments, configured: LogSpec) -> LogSpec:
+    """The configured log, with what the command line says about it."""
+    given = {"to": arguments.log_to, "level": arguments.log_level, "format": arguments.log_format}
+    return replace(configured, **{key: value for key, value in given.items() if value is not None})
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say on stderr what is wrong, and exit."""
+    print(message, file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(code)

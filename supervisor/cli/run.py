@@ -1,0 +1,108 @@
+"""``pausevisor run`` and ``pausevisor pause``: from the command line to a plan, and off."""
+
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
+from msgspec.structs import replace
+
+from supervisor.cli.arguments import Arguments
+from supervisor.cli.main import EX_CONFIG, fail, log_spec
+from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.runtime.process import default_dispositions, inherited_descriptors, open_standard_streams
+
+
+def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
+    """The daemon; exits with its exit code, or 78 with all that is wrong with the configuration."""
+    open_standard_streams()
+    default_dispositions()
+    inherited = tuple(inherited_descriptors())
+    directory = _current_directory()
+
+    def read() -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
+        return _read(arguments, directory, inherited_mask)
+
+    fleet, log, sources = _or_fail(read)
+    from supervisor.app import Plan  # noqa: PLC0415 - after the configuration is known to be good
+    from supervisor.app import run as run_daemon  # noqa: PLC0415
+
+    plan = Plan(
+        fleet=fleet,
+        log=replace(log, to=_resolved(log.to, directory)),
+        read_again=lambda: _fleet_and_sources(read()),
+        loop=arguments.loop,
+        sources=sources,
+        inherited=inherited,
+        parent_death_signal=arguments.parent_death_signal,
+    )
+    try:
+        run_daemon(plan)
+    except OSError as error:
+        _refuse_log(log, error)
+
+
+def pause(arguments: Arguments) -> NoReturn:
+    """The pause mode, with the log where the command line wants it."""
+    from supervisor.pause import main  # noqa: PLC0415 - each command imports its own
+
+    log = log_spec(arguments, LogSpec())
+    try:
+        main(to=_resolved(log.to, _current_directory()), level=log.level, form=log.format)
+    except OSError as error:
+        _refuse_log(log, error)
+
+
+def _read(
+    arguments: Arguments, directory: str, inherited_mask: frozenset[int]
+) -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
+    """The fleet that the command line and the files ask for, the log, and the files.
+
+    Raises:
+        ConfigError: with all that is wrong.
+    """
+    fleet, log, sources = FleetSpec(), LogSpec(), ()
+    if arguments.paths or not arguments.program:
+        from supervisor.config.load import load  # noqa: PLC0415 - the single command needs no files
+        from supervisor.config.places import default_sources  # noqa: PLC0415
+
+        settings = load(arguments.paths or default_sources(), os.environ, directory)
+        fleet, log, sources = settings.fleet, settings.log, settings.sources
+    elif arguments.program:
+        # stdout is the command's: we speak on stderr, and only when something is wrong
+        log = LogSpec(to="stderr", level="warning")
+    if arguments.program:
+        from supervisor.cli.single import add_command  # noqa: PLC0415 - only for a single command
+
+        fleet = add_command(fleet, arguments, os.environ, directory, inherited_mask)
+    return fleet, log_spec(arguments, log), sources
+
+
+def _or_fail(
+    read: Callable[[], tuple[FleetSpec, LogSpec, tuple[str, ...]]],
+) -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
+    from supervisor.config.problems import ConfigError  # noqa: PLC0415
+
+    try:
+        return read()
+    except ConfigError as error:
+        fail(f"pausevisor: the configuration is wrong, nothing was started:\n{error}", EX_CONFIG)
+
+
+def _fleet_and_sources(read: tuple[FleetSpec, LogSpec, tuple[str, ...]]) -> tuple[FleetSpec, tuple[str, ...]]:
+    return read[0], read[2]
+
+
+def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:
+    fail(f"pausevisor: cannot write the log to {log.to!r}: {error.strerror}; nothing was started", EX_CONFIG)
+
+
+def _resolved(to: str, directory: str) -> str:
+    return to if to in ("stdout", "stderr") else os.path.join(directory, to)
+
+
+def _current_directory() -> str:
+    """Where we were started; the root when that directory is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"

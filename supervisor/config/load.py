@@ -1,0 +1,83 @@
+"""Loading a configuration: files in, settings or all their problems out.
+
+The way is: read every file, gather the names of all services, read every value by the tables of
+:mod:`supervisor.config.fields`, and, when nothing was wrong, put the specs together. Nothing is started, printed or
+changed here, so a reload that fails leaves everything as it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct
+
+from supervisor.config.assemble import assemble
+from supervisor.config.fields import FILE, homes
+from supervisor.config.places import default_sources
+from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Scope, printable
+from supervisor.config.signal_names import signal_number
+from supervisor.config.sources import Source, read_sources
+from supervisor.core.signals import signal_name
+from supervisor.core.spec import FleetSpec, LogSpec
+
+__all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
+
+
+class Settings(Struct, frozen=True):
+    """A configuration: the daemon and its services, its log, and the absolute paths of the files it was read from."""
+
+    fleet: FleetSpec
+    log: LogSpec
+    sources: tuple[str, ...]
+
+
+def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Settings:
+    """Load a configuration.
+
+    Args:
+        paths: files, or folders of which the ``*.toml`` are read by name; none is fine, and means the defaults.
+        environ: the environment the daemon was given: for expansion, and for services to inherit.
+        directory: absolute path of the directory the daemon was started in; relative paths start there.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    scope = Scope(environ=environ, directory=directory, homes=homes())
+    sources = read_sources(paths, scope)
+    if not scope.problems:
+        scope.services = frozenset(key for _, section, key in _keys(sources) if section == "services")
+    _note_duplicates(sources, scope)
+    files = []
+    for source in sources:
+        with suppress(Invalid):  # what was wrong is noted, and raised below with the rest
+            files.append(FILE.parse(source.document, Place(source.path, "", scope)))
+    if scope.problems:
+        order = {printable(source.path): number for number, source in enumerate(sources)}
+        raise ConfigError(sorted(scope.problems, key=lambda problem: order.get(problem.file, -1)))
+    fleet, log = assemble(files, scope)
+    return Settings(fleet, log, tuple(source.path for source in sources))
+
+
+def _keys(sources: Sequence[Source]) -> Iterator[tuple[Source, str, str]]:
+    """Every key of every section of the top level, as written; what is no section is left to the tables to refuse."""
+    for source in sources:
+        for section in FILE.fields:
+            table: Any = source.document.get(section)
+            if isinstance(table, dict):
+                for key in table:
+                    yield source, section, key
+
+
+def _note_duplicates(sources: Sequence[Source], scope: Scope) -> None:
+    """Note what is set twice: in two files, or, for a signal, by two of its names."""
+    first: dict[tuple[str, str], str] = {}
+    for source, section, key in _keys(sources):
+        number = signal_number(key) if section == "signals" else None
+        name = key if number is None else signal_name(number)
+        if (section, name) not in first:
+            first[section, name] = source.path
+            continue
+        verb = "defined" if section == "services" else "set"
+        Place(source.path, section, scope).inside(key).refuse(
+            f"already {verb} in {first[section, name]}; keep one of the two"
+        )

@@ -1,0 +1,80 @@
+r"""Bytes into lines: pure, in bounded memory, and the same whatever pieces the bytes arrive in.
+
+``\n`` ends a line, and one ``\r`` before it is dropped with it. A line longer than the limit comes as several messages:
+:class:`Fragment` for all but the last of them, which is plain ``bytes``.
+"""
+
+
+class Fragment(bytes):
+    """A piece of a line that goes on in the next message."""
+
+    __slots__ = ()
+
+
+class Splitter:
+    """Splits one stream.
+
+    Memory: at most ``limit`` bytes and one chunk.
+    """
+
+    __slots__ = ("_limit", "_rest")
+
+    def __init__(self, limit: int) -> None:
+        """Cut lines longer than ``limit`` bytes (4 or more)."""
+        self._limit = limit
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes of the stream; return the lines, and pieces of a long line, that are complete."""
+        data = self._rest + chunk if self._rest else chunk
+        lines = data.split(b"\n")
+        self._rest = lines.pop()
+        if b"\r\n" in data:
+            lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+        if len(data) > self._limit:
+            lines = self._cut_all(lines)
+            self._cut_rest(lines)
+        return lines
+
+    def flush(self) -> list[bytes]:
+        """End the stream here; return its last line if that had no newline."""
+        rest, self._rest = self._rest, b""
+        return self._cut_all([rest] if rest else [])
+
+    def _cut_all(self, lines: list[bytes]) -> list[bytes]:
+        limit = self._limit
+        if not lines or max(map(len, lines)) <= limit:
+            return lines
+        messages: list[bytes] = []
+        for line in lines:
+            rest = line
+            while len(rest) > limit:
+                end = boundary(rest, limit)
+                messages.append(Fragment(rest[:end]))
+                rest = rest[end:]
+            messages.append(rest)
+        return messages
+
+    def _cut_rest(self, messages: list[bytes]) -> None:
+        r"""Take from the unfinished line what is certain to be a piece of a long one.
+
+        That is when more than the limit is there, not counting a ``\r`` that may turn out to be part of the line's
+        end: so the same bytes are cut in the same places however they arrive.
+        """
+        while len(self._rest) - self._rest.endswith(b"\r", self._limit) > self._limit:
+            end = boundary(self._rest, self._limit)
+            messages.append(Fragment(self._rest[:end]))
+            self._rest = self._rest[end:]
+
+
+def boundary(data: bytes, limit: int) -> int:
+    """Largest length, at most ``limit``, of a front piece of ``data`` that doesn't end within a UTF-8 character.
+
+    Args:
+        data: longer than ``limit``; where it is not UTF-8 it is cut at the limit.
+        limit: bytes, 4 or more.
+    """
+    for end in range(limit, limit - 4, -1):
+        if data[end] & 0xC0 != 0x80:  # not a continuation byte, so a character begins here
+            return end
+    return limit

@@ -1,0 +1,100 @@
+"""From a service's spec to a running process: its streams, its terminal, and the spawn."""
+
+import os
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from supervisor.core.spec import Output, ServiceSpec
+from supervisor.runtime.process import open_null
+from supervisor.runtime.spawn import Launch, SpawnError, spawn
+
+
+_P = TypeVar("_P", bound="Pipe")
+
+
+class Pipe(Protocol):
+    """One stream of a service on its way to the log."""
+
+    write_fd: int
+
+
+class Capture(Protocol[_P]):
+    """Who reads what the services write."""
+
+    def open(self, service: str, stream: str) -> _P:
+        """A new pipe for ``stdout`` or ``stderr`` of a service.
+
+        Raises:
+            OSError: out of descriptors.
+        """
+
+    def bind(self, pipe: _P, pid: int) -> None:
+        """The program has its end: close ours and begin to read."""
+
+    def discard(self, pipe: _P) -> None:
+        """There is no program: close both ends."""
+
+    def drain(self, pid: int) -> None:
+        """Write out all that this process has written, the last partial line too."""
+
+
+class ProgramLauncher(Generic[_P]):
+    """Starts programs.
+
+    Args:
+        capture: reads the streams that go to the log.
+        terminal: the terminal that the single command gets, if there is one.
+        launched: called after the first start of the single command.
+    """
+
+    def __init__(self, capture: Capture[_P], terminal: int | None, launched: Callable[[], None]) -> None:
+        self._capture = capture
+        self._terminal = terminal
+        self._launched = launched
+        self._null = open_null()
+
+    def launch(self, spec: ServiceSpec) -> int:
+        """Start the service's program; its pid, which is also its process group.
+
+        Raises:
+            SpawnError: it could not be started, and nothing is left behind.
+        """
+        pipes: dict[int, _P] = {}
+        try:
+            for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
+                if target is Output.LOG:
+                    pipes[fd] = self._capture.open(spec.name, stream)
+            pid = spawn(self._launch(spec, pipes))
+        except BaseException as error:
+            for pipe in pipes.values():
+                self._capture.discard(pipe)
+            if isinstance(error, OSError):
+                raise SpawnError("output", error.errno or 0) from None
+            raise
+        for pipe in pipes.values():
+            self._capture.bind(pipe, pid)
+        if spec.transparent is not None:
+            self._launched()
+        return pid
+
+    def last_words(self, pid: int) -> None:
+        """The process is dead: write out what it had written."""
+        self._capture.drain(pid)
+
+    def _launch(self, spec: ServiceSpec, pipes: dict[int, _P]) -> Launch:
+        streams = {fd: pipe.write_fd for fd, pipe in pipes.items()}
+        if spec.transparent is None:
+            streams[0] = self._null
+        streams |= {fd: self._null for fd, target in ((1, spec.stdout), (2, spec.stderr)) if target is Output.NULL}
+        return Launch(
+            command=spec.command,
+            directory=spec.directory,
+            environment=spec.environment,
+            streams=streams,
+            transparent=spec.transparent,
+            terminal=self._terminal if spec.transparent is not None else None,
+        )
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._null)

@@ -1,0 +1,61 @@
+"""What the shell needs and is handed: the shapes of its neighbours, of event loops, and of what tests put there.
+
+Light modules import this for the type checker only.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from supervisor.core.spec import ServiceSpec
+
+
+class Journal(Protocol):
+    """Where records go."""
+
+    def emit(self, level: str, event: str, /, **fields: object) -> None:
+        """Write one record."""
+
+
+class Handle(Protocol):
+    """A timer that can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off."""
+
+
+class Loop(Protocol):
+    """What the shell needs of an event loop; asyncio's and uvloop's have it."""
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Run the callback in the next turn."""
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Run the callback after ``delay`` seconds."""
+
+    def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> Any:
+        """Run the callback whenever the descriptor is readable."""
+
+
+class Launcher(Protocol):
+    """Who starts the programs and listens to their output."""
+
+    def launch(self, spec: ServiceSpec) -> int:
+        """Start the service's program; its pid.
+
+        Raises:
+            SpawnError: it could not be started, and nothing is left behind.
+        """
+
+    def last_words(self, pid: int) -> None:
+        """The process is dead: write out what it had written."""
+
+
+class Signals(Protocol):
+    """Where signals to the daemon come from."""
+
+    @property
+    def fd(self) -> int:
+        """Readable when there are some."""
+
+    def read(self) -> list[tuple[int, int]]:
+        """Those that are pending, as (signal, sender)."""

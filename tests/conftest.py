@@ -1,0 +1,85 @@
+"""Fixtures of the black-box tests: a launcher of daemons, both event loops, PID namespaces where the host has them."""
+
+import functools
+import importlib.util
+import os
+import subprocess
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.harness import How, Launcher, namespace_command
+
+_FAILED = pytest.StashKey[bool]()
+
+LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note a failure, so that the daemons of a failed test are ended without being judged as well."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+@pytest.fixture
+def start(tmp_path: os.PathLike[str], request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    """Start daemons; at the end each is stopped, judged by what holds for every run, and cleared away."""
+    launcher = Launcher(os.fspath(tmp_path))
+    try:
+        yield launcher
+        if not request.node.stash.get(_FAILED, False):
+            launcher.judge()
+    finally:
+        launcher.end()
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> str:
+    """Each of the event loops the daemon runs on."""
+    return str(request.param)
+
+
+@functools.cache
+def namespace_problem(*, new_user: bool) -> str:
+    """Why no PID namespace can be made here; empty where it can."""
+    command = [*namespace_command(new_user=new_user), "true"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except OSError as error:
+        return str(error)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+def need_namespace(*, new_user: bool = False) -> None:
+    """Skip where this host lets us make no such namespace; in CI that counts as a failure."""
+    problem = namespace_problem(new_user=new_user)
+    if problem and os.environ.get("CI"):
+        pytest.fail(f"no PID namespace: {problem}")
+    if problem:
+        pytest.skip(f"no PID namespace on this host: {problem}")
+
+
+@pytest.fixture
+def pid1() -> How:
+    """The daemon as PID 1 of a namespace of its own."""
+    need_namespace()
+    return How(pid1=True)
+
+
+@pytest.fixture
+def user_namespace() -> How:
+    """The daemon as PID 1, and as the root user of a user namespace."""
+    need_namespace(new_user=True)
+    return How(launcher=tuple(namespace_command(new_user=True)))
+
+
+@pytest.fixture(params=["pid1", "beside"])
+def place(request: pytest.FixtureRequest) -> How:
+    """Both places the daemon runs in: PID 1 of a namespace, and under another init."""
+    if request.param == "pid1":
+        chosen: How = request.getfixturevalue("pid1")
+        return chosen
+    return How()

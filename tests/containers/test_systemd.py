@@ -1,0 +1,93 @@
+"""pausevisor as a unit of a booted systemd, by the unit file the project ships."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers import host
+from tests.containers.base import Base
+from tests.containers.booted import UNIT, Machine
+from tests.containers.programs import service
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(180, func_only=True)]
+
+CONFIGURATION = "/etc/pausevisor/pausevisor.toml"
+
+
+@pytest.fixture(scope="module")
+def machine(workspace: str, base: Base, build_context: str) -> Iterator[Machine]:
+    """A booted machine with pausevisor installed and one service configured."""
+    host.require("systemd-nspawn", "nsenter", "chroot")
+    machine = Machine(os.path.join(workspace, "booted"), base)
+    machine.install(os.path.join(build_context, "wheels"))
+    machine.write(CONFIGURATION, service("sleeper", "sleep", "infinity"))
+    with machine:
+        yield machine
+
+
+@pytest.fixture
+def unit(machine: Machine) -> Iterator[Machine]:
+    """The machine with the unit started; stopped afterwards."""
+    machine("systemctl", "start", "pausevisor")
+    yield machine
+    machine("systemctl", "stop", "pausevisor")
+    machine.attempt("systemctl", "reset-failed", "pausevisor")
+
+
+def test_unit_file_is_good(machine: Machine) -> None:
+    """systemd has nothing to say about the unit file."""
+    done = machine.attempt("systemd-analyze", "verify", f"/etc/systemd/system/{os.path.basename(UNIT)}")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_unit_is_active_when_ready(unit: Machine) -> None:
+    """`systemctl start` returns when the daemon has said READY=1, and its services run then."""
+    assert unit.show("ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
+    unit.wait_journal('"child_started"')
+    assert '"mode":"subreaper"' in "".join(unit.journal())
+
+
+def test_unit_stops_cleanly(unit: Machine) -> None:
+    """`systemctl stop` ends it with status 0: a clean stop, not a failure, and nothing of it is left."""
+    unit("systemctl", "stop", "pausevisor")
+    shown = unit.show("ActiveState", "Result", "ExecMainStatus", "ExecMainCode")
+    assert shown == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "ExecMainCode": "1"}
+    assert unit.attempt("pgrep", "--exact", "sleep").stdout == ""
+    assert '"shutdown_finished"' in unit.journal()[-1]
+
+
+def test_unit_reloads(unit: Machine) -> None:
+    """`systemctl reload` has the configuration read again, and the daemon lives on."""
+    before = unit.show("MainPID")
+    unit.write(CONFIGURATION, service("sleeper", "sleep", "infinity") + service("second", "sleep", "infinity"))
+    unit("systemctl", "reload", "pausevisor")
+    unit.wait_journal('"service":"second"')
+    assert unit.show("MainPID", "ActiveState") == {**before, "ActiveState": "active"}
+    unit.write(CONFIGURATION, service("sleeper", "sleep", "infinity"))
+
+
+def test_bad_configuration_fails_the_unit_for_good(machine: Machine) -> None:
+    """A bad configuration is status 78, and the unit is not tried again and again."""
+    machine.write(CONFIGURATION, "[services.sleeper]\ncommnd = ['sleep', 'infinity']\n")
+    try:
+        assert machine.attempt("systemctl", "start", "pausevisor").returncode != 0
+        shown = machine.show("ActiveState", "ExecMainStatus", "NRestarts")
+        assert shown == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    finally:
+        machine.write(CONFIGURATION, service("sleeper", "sleep", "infinity"))
+        machine.attempt("systemctl", "reset-failed", "pausevisor")
+
+
+def test_killed_daemon_is_restarted_and_leaves_nothing(unit: Machine) -> None:
+    """A daemon that dies by KILL is started again; KillMode=mixed has cleared away its services before."""
+    before = unit.show("MainPID")["MainPID"]
+    unit("kill", "-KILL", before)
+    unit(
+        "sh",
+        "-c",
+        "until systemctl is-active --quiet pausevisor && [ $(systemctl show -P NRestarts pausevisor) = 1 ]; do :; done",
+    )
+    assert unit.show("MainPID")["MainPID"] != before
+    unit.wait_journal('"child_started"')
+    assert len(unit("pgrep", "--exact", "sleep").split()) == 1

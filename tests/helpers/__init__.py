@@ -1,0 +1,1 @@
+"""What the black-box tests share: readers of /proc, streams, configuration text, and small programs to supervise."""

@@ -1,0 +1,43 @@
+"""Put this process into a given condition, then become another program.
+
+Usage: ``prepare.py CONDITIONS PROGRAM [ARGUMENT...]``, with the conditions as a JSON object:
+
+- ``ignore``, ``block``: signal numbers that are ignored, or blocked, when the program starts
+- ``open``: descriptor numbers that are open (on /dev/null) and inheritable
+- ``close``: descriptor numbers that are closed
+- ``terminal``: a session of its own, with descriptor 0 as its controlling terminal
+- ``environment``: the whole environment
+- ``umask``: a number
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import termios
+
+
+def main() -> None:
+    """Apply the conditions in the order in which none undoes another, and exec."""
+    conditions = json.loads(sys.argv[1])
+    if conditions.get("terminal"):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if "umask" in conditions:
+        os.umask(conditions["umask"])
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in conditions.get("open", ()):
+        os.dup2(null, number, inheritable=True)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # the interpreter ignores both, and an exec would keep that
+        signal.signal(number, signal.SIG_DFL)
+    for number in conditions.get("ignore", ()):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, conditions.get("block", ()))
+    for number in conditions.get("close", ()):
+        os.close(number)
+    environment = conditions.get("environment")
+    os.execvpe(sys.argv[2], sys.argv[2:], os.environ if environment is None else environment)
+
+
+main()

@@ -1,0 +1,90 @@
+"""What every run's records must satisfy, whatever the run was about."""
+
+import functools
+import importlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tests.helpers.streams import Record
+
+SCHEMA = os.path.join(os.path.dirname(__file__), "..", "..", "config", "events.schema.json")
+
+_jsonschema: Any = importlib.import_module("jsonschema")  # it has no type information of its own
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_LEVELS = {"debug", "info", "warning", "error", "critical"}
+_EACH = 200
+"""So many records of an event are all validated; of a storm's further ones, one of each shape."""
+
+
+def check_records(records: list[Record]) -> None:
+    """Assert what holds for all records of one run of the daemon, in the order in which they were written."""
+    check_common(records)
+    check_schema(records)
+    check_sequence(records)
+    check_children(records)
+    assert [found for found in records if found["event"] == "internal_error"] == []
+    ends = [index for index, found in enumerate(records) if found["event"] == "shutdown_finished"]
+    assert ends in ([], [len(records) - 1]), f"records after shutdown_finished: {records[ends[0] + 1 :]}"
+
+
+def check_common(records: Iterable[Record]) -> None:
+    """Every record has the four common fields."""
+    for found in records:
+        assert _TIMESTAMP.fullmatch(str(found.get("timestamp"))), found
+        assert found.get("level") in _LEVELS, found
+        assert isinstance(found.get("seq"), int), found
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", found["event"]), found
+
+
+def check_sequence(records: list[Record]) -> None:
+    """``seq`` goes up by one; where it leaps, ``log_lines_dropped`` accounts for what is missing."""
+    numbers = [found["seq"] for found in records]
+    assert numbers == sorted(set(numbers)), numbers
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers) if numbers else 0
+    dropped = sum(found["count"] for found in records if found["event"] == "log_lines_dropped")
+    leaps = [(left, right) for left, right in itertools.pairwise(numbers) if right != left + 1]
+    assert missing <= dropped, f"{missing} records missing at {leaps}, {dropped} reported as dropped"
+
+
+def check_children(records: Iterable[Record]) -> None:
+    """Each ``child_exited`` follows a ``child_started`` of the same service and process, once; orphans are others."""
+    living: dict[int, str] = {}
+    for found in records:
+        if found["event"] == "child_started":
+            assert found["pid"] not in living, found
+            living[found["pid"]] = found["service"]
+        elif found["event"] == "child_exited" and living:
+            assert living.pop(found["pid"], None) == found["service"], found
+        elif found["event"] == "orphan_exited":
+            assert found["pid"] not in living, found
+
+
+@functools.cache
+def validator() -> Any:
+    """Validator for one record, from the published schema."""
+    with open(SCHEMA, encoding="utf-8") as file:
+        schema = json.load(file)
+    _jsonschema.Draft202012Validator.check_schema(schema)
+    return _jsonschema.Draft202012Validator(schema)
+
+
+def check_schema(records: Iterable[Record]) -> None:
+    """Every record is as the published schema says."""
+    if not os.path.exists(SCHEMA):
+        return
+    seen: dict[str, int] = {}
+    shapes: set[object] = set()
+    for found in records:
+        name = found["event"]
+        seen[name] = seen.get(name, 0) + 1
+        shape = (name, frozenset((key, type(thing)) for key, thing in found.items()))
+        if seen[name] > _EACH and shape in shapes:
+            continue
+        shapes.add(shape)
+        problems = [f"{list(error.path)}: {error.message}" for error in validator().iter_errors(found)]
+        assert problems == [], found

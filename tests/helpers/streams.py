@@ -1,0 +1,81 @@
+"""Reading what a process writes, as it comes: a thread for each stream, so that no pipe ever fills by our fault."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+Record = dict[str, Any]
+
+
+class Stream:
+    """The lines of one descriptor, split into event records and other text.
+
+    A line that is a JSON object with an ``event`` is a record; the rest is text. On a terminal the line discipline
+    turns newline into carriage return and newline; both ends are stripped.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.records: list[Record] = []
+        self.text: list[str] = []
+        self.raw = bytearray()
+        self.ended = False
+        self._changed = threading.Condition()
+        self._descriptor = descriptor
+        self._rest = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                chunk = os.read(self._descriptor, 65536)
+            except OSError:  # a terminal whose other side is closed answers EIO
+                chunk = b""
+            with self._changed:
+                self._take(chunk)
+                self._changed.notify_all()
+            if not chunk:
+                return
+
+    def _take(self, chunk: bytes) -> None:
+        self.raw += chunk
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if not chunk:
+            self.ended = True
+            lines += [self._rest] if self._rest else []
+            self._rest = b""
+        for line in lines:
+            self._sort(line.rstrip(b"\r"))
+
+    def _sort(self, line: bytes) -> None:
+        if line.startswith(b"{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                found = None
+            if isinstance(found, dict) and "event" in found:
+                self.records.append(found)
+                return
+        self.text.append(line.decode(errors="replace"))
+
+    def wait(self, condition: Callable[[], object], timeout: float) -> bool:
+        """Wait until the condition holds (checked at each chunk), the stream ends, or ``timeout`` seconds are over."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not condition():
+                if self.ended or not self._changed.wait(deadline - time.monotonic()):
+                    return bool(condition())
+            return True
+
+    def contains(self, text: str) -> bool:
+        """Whether the text has been written, complete line or not."""
+        return text.encode() in self.raw
+
+    def close(self) -> None:
+        """Wait for the end of the stream, then close the descriptor."""
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            os.close(self._descriptor)

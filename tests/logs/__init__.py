@@ -1,0 +1,1 @@
+"""Tests of the logs room, on real pipes, sockets, terminals and files."""

@@ -1,0 +1,1 @@
+"""The shell, against a kernel of its own."""
