@@ -27,13 +27,13 @@ def main() -> None:
         from supervisor.config.places import is_configured  # noqa: PLC0415 - each way imports its own
 
         if command == ["pause"] or not is_configured():
-            _start_again(unless=is_script and sys.flags.isolated)
+            _start_again(unless=is_script and bool(sys.flags.isolated))
             if len(sys.argv) == 2:
                 from supervisor.pause import main as pause  # noqa: PLC0415 - each way imports its own
 
                 pause(configured=is_configured if command == ["run"] else None)
     if command == ["run"]:
-        _start_again(unless=not is_script or sys.flags.isolated)
+        _start_again(unless=not is_script or bool(sys.flags.isolated))
     from supervisor.cli.main import main as cli  # noqa: PLC0415 - each way imports its own
 
     cli(sys.argv[1:], _inherited_mask())

@@ -60,7 +60,8 @@ def _read(
     Raises:
         ConfigError: with all that is wrong.
     """
-    fleet, log, sources = FleetSpec(), LogSpec(), ()
+    fleet, log = FleetSpec(), LogSpec()
+    sources: tuple[str, ...] = ()
     if arguments.paths or not arguments.program:
         from supervisor.config.load import load  # noqa: PLC0415 - the single command needs no files
         from supervisor.config.places import default_sources  # noqa: PLC0415

@@ -163,7 +163,7 @@ class VariableName(Text):
         """Read a name; see :meth:`Kind.parse`."""
         name = super().parse(value, at)
         if "=" in name:
-            raise at.refuse(f"allowed: {self.allowed}")
+            raise at.refuse(f'found a name with "="; allowed: {self.allowed}')
         return name
 
     def schema(self) -> dict[str, object]:

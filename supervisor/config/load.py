@@ -70,14 +70,14 @@ def _keys(sources: Sequence[Source]) -> Iterator[tuple[Source, str, str]]:
 
 def _note_duplicates(sources: Sequence[Source], scope: Scope) -> None:
     """Note what is set twice: in two files, or, for a signal, by two of its names."""
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], tuple[str, str]] = {}
     for source, section, key in _keys(sources):
         number = signal_number(key) if section == "signals" else None
         name = key if number is None else signal_name(number)
         if (section, name) not in first:
-            first[section, name] = source.path
+            first[section, name] = (source.path, key)
             continue
+        earlier_path, earlier_key = first[section, name]
+        found = "already" if key == earlier_key else f"the same signal as {earlier_key},"
         verb = "defined" if section == "services" else "set"
-        Place(source.path, section, scope).inside(key).refuse(
-            f"already {verb} in {first[section, name]}; keep one of the two"
-        )
+        Place(source.path, section, scope).inside(key).refuse(f"{found} {verb} in {earlier_path}; keep one of the two")

@@ -62,8 +62,8 @@ class Scope(Struct):
         """Note one problem."""
         self.problems.append(Problem(printable(file), printable(key), printable(message)))
 
-    def suggest(self, word: str, known: Iterable[str]) -> str:
-        """``; did you mean 'restart-delay'?`` when a known word is near to ``word``, else nothing."""
+    def suggest(self, word: str, known: Iterable[str], quote: str = '"') -> str:
+        """``; did you mean "always"?`` when a known word is near to ``word``, else nothing."""
         if self.suggestions == 0 or len(word) > LONGEST_SHOWN:
             return ""
         self.suggestions -= 1
@@ -71,7 +71,7 @@ class Scope(Struct):
 
         by_lower = {name.lower(): name for name in known}
         near = difflib.get_close_matches(word.lower(), by_lower, n=1)
-        return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
+        return f"; did you mean {quote}{by_lower[near[0]]}{quote}?" if near else ""
 
 
 class Place(Struct, frozen=True):
@@ -104,7 +104,7 @@ def printable(text: str) -> str:
     """The text with everything that no terminal or log should get (controls, lone surrogates) as escapes."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def show(value: object) -> str:
@@ -128,10 +128,3 @@ def type_of(value: object) -> str:
     """The type of a value from a file, in the words of TOML."""
     names = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "a list", dict: "a table"}
     return names.get(type(value), "a date or time")
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

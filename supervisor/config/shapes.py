@@ -94,7 +94,7 @@ class Table(Generic[T]):
         if home is not None:
             help_text = f"; it belongs in {home}"
         else:
-            help_text = at.scope.suggest(key, self.fields) or f"; known keys: {', '.join(self.fields)}"
+            help_text = at.scope.suggest(key, self.fields, "'") or f"; known keys: {', '.join(self.fields)}"
         at.inside(key).refuse(f"unknown key{help_text}")
 
     def schema(self) -> dict[str, object]:

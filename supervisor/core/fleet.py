@@ -214,6 +214,8 @@ class Fleet:
     # -- signals -------------------------------------------------------------------------------------------------
 
     def _signal_received(self, event: ev.SignalReceived, now: float) -> list[Effect]:
+        if self.phase is Phase.OVER:
+            return []  # the exit code is out; nothing can be ordered any more
         action = self.spec.signals.get(event.signal, Ignore())
         word = "kill" if self._is_repeated_order(event.signal, action) else str(action.__struct_config__.tag)
         fields: dict[str, object] = {

@@ -89,7 +89,7 @@ class Sink:
         self._waiting = False
         self._watcher: Watcher | None = None
         self._epoll: select.epoll | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
         self.lost: dict[str, int] = {}
         self.blocked = False
         self.is_terminal = self._outlet is not None and self._outlet.is_terminal
@@ -127,7 +127,7 @@ class Sink:
         if count:
             self.lost[reason] = self.lost.get(reason, 0) + count
 
-    def on_drain(self, callback: Callable[[], None]) -> None:
+    def on_drain(self, callback: Callable[[], object]) -> None:
         """Call back, in order of registration, each time the sink is no longer ``blocked``."""
         self._callbacks.append(callback)
 
@@ -185,7 +185,7 @@ class Sink:
         if reason == BLOCKED:
             kept = len(data) if len(self._buffer) < limit else 0
         else:
-            kept = 0 if self._buffer else self._tail(data, reason)
+            kept = 0 if self._buffer else self._tail(data)
         self._buffer += data[:kept]
         self._wait(reason)
         return data.count(b"\n", kept), reason
@@ -215,18 +215,16 @@ class Sink:
         sent, reason = self._push(self._buffer)
         del self._buffer[:sent]
         if reason not in ("", BLOCKED):
-            kept = self._tail(self._buffer, reason)
+            kept = self._tail(self._buffer)
             self.lose(self._buffer.count(b"\n", kept), reason)
             del self._buffer[kept:]
         return reason
 
-    def _tail(self, data: bytes | bytearray, reason: str) -> int:
-        """Length of the rest of a record that is half written, to be finished when there is space again.
+    def _tail(self, data: bytes | bytearray) -> int:
+        """Length of the rest of a record that is half written, to be finished when it can be.
 
-        Without it the next record would begin in the middle of a line. A reader that is gone has no line to finish.
+        Without it the next record would begin in the middle of a line; a FIFO, too, keeps its half for the next reader.
         """
-        if reason == CLOSED:
-            self._torn = False
         return data.find(b"\n") + 1 if self._torn else 0
 
     def _wait(self, reason: str) -> None:

@@ -2,43 +2,37 @@
 
 import os
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from supervisor.core.spec import Output, ServiceSpec
 from supervisor.runtime.process import open_null
 from supervisor.runtime.spawn import Launch, SpawnError, spawn
 
-
-_P = TypeVar("_P", bound="Pipe")
-
-
-class Pipe(Protocol):
-    """One stream of a service on its way to the log."""
-
-    write_fd: int
+Pipe = Any
+"""The capture's own; all that is looked at here is ``write_fd``, the end for the program."""
 
 
-class Capture(Protocol[_P]):
+class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> _P:
+    def open(self, service: str, stream: str) -> Pipe:
         """A new pipe for ``stdout`` or ``stderr`` of a service.
 
         Raises:
             OSError: out of descriptors.
         """
 
-    def bind(self, pipe: _P, pid: int) -> None:
+    def bind(self, pipe: Pipe, pid: int) -> None:
         """The program has its end: close ours and begin to read."""
 
-    def discard(self, pipe: _P) -> None:
+    def discard(self, pipe: Pipe) -> None:
         """There is no program: close both ends."""
 
     def drain(self, pid: int) -> None:
         """Write out all that this process has written, the last partial line too."""
 
 
-class ProgramLauncher(Generic[_P]):
+class ProgramLauncher:
     """Starts programs.
 
     Args:
@@ -47,7 +41,7 @@ class ProgramLauncher(Generic[_P]):
         launched: called after the first start of the single command.
     """
 
-    def __init__(self, capture: Capture[_P], terminal: int | None, launched: Callable[[], None]) -> None:
+    def __init__(self, capture: Capture, terminal: int | None, launched: Callable[[], None]) -> None:
         self._capture = capture
         self._terminal = terminal
         self._launched = launched
@@ -59,7 +53,7 @@ class ProgramLauncher(Generic[_P]):
         Raises:
             SpawnError: it could not be started, and nothing is left behind.
         """
-        pipes: dict[int, _P] = {}
+        pipes: dict[int, Pipe] = {}
         try:
             for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
                 if target is Output.LOG:
@@ -81,7 +75,7 @@ class ProgramLauncher(Generic[_P]):
         """The process is dead: write out what it had written."""
         self._capture.drain(pid)
 
-    def _launch(self, spec: ServiceSpec, pipes: dict[int, _P]) -> Launch:
+    def _launch(self, spec: ServiceSpec, pipes: dict[int, Pipe]) -> Launch:
         streams = {fd: pipe.write_fd for fd, pipe in pipes.items()}
         if spec.transparent is None:
             streams[0] = self._null
