@@ -39,7 +39,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         loop: ``uvloop``, ``asyncio`` or, for the best there is, None.
         sources: the configuration files that were read.
-        inherited: descriptors above 2 that we were started with.
+        sockets: descriptors of socket activation, sd_listen_fds(3), that the single command is to have.
         read_again: reads the configuration again; raises an exception that says all its errors, one a line.
         parent_death_signal: what the kernel sends us when our parent dies; None for nothing.
     """
@@ -49,7 +49,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
     loop: str | None = None
     sources: tuple[str, ...] = ()
-    inherited: tuple[int, ...] = ()
+    sockets: tuple[int, ...] = ()
     parent_death_signal: int | None = None
 
 
@@ -92,8 +92,6 @@ class Daemon:
         """Run until nothing is left to do; the exit code."""
         loop_name = self._choose_loop()
         self._announce(mode, loop_name)
-        if not self._passes_descriptors():
-            close_descriptors(list(self._plan.inherited))
         self._driver.start()
         from supervisor.runtime.loops import make_loop  # noqa: PLC0415 - after the first programs run
 
@@ -128,13 +126,9 @@ class Daemon:
 
     # -- called back ---------------------------------------------------------------------------------------------
 
-    def _passes_descriptors(self) -> bool:
-        """The single command gets the descriptors we were given, as from tini; services start clean."""
-        return self._single and len(self._plan.fleet.services) == 1
-
     def _launched(self) -> None:
-        if self._passes_descriptors():
-            close_descriptors(list(self._plan.inherited))
+        """The single command has the sockets that were meant for it."""
+        close_descriptors(self._plan.sockets)
 
     def _reload(self) -> None:
         try:

@@ -68,6 +68,7 @@ class Pause:
         self._zombie: Stat | None = None
         self._began: float | None = None
         self._killing = False
+        self._finished = False
         self._killed: list[str] = []
 
     # -- signals -------------------------------------------------------------------------------------------------
@@ -150,6 +151,9 @@ class Pause:
         self._loop.set_deadline(self._kernel.monotonic() + LAST_GRACE, self._finish)
 
     def _finish(self) -> None:
+        if self._finished:
+            return  # several things can find, in one turn, that nobody is left
+        self._finished = True
         began = self._began if self._began is not None else self._kernel.monotonic()
         duration = round(self._kernel.monotonic() - began, 6)
         level = "warning" if self._killed else "info"
@@ -207,7 +211,7 @@ def _journal(sink: Sink, level: str, form: str) -> Journal:
 
 def _announce(journal: Journal, mode: str) -> None:
     python = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
-    started = {"version": __version__, "mode": mode, "loop": "poll", "python": python, "pid": os.getpid()}
+    started = {"version": __version__, "mode": mode, "loop": "none", "python": python, "pid": os.getpid()}
     journal.emit("info", "supervisor_started", **started, services=0)
     if mode != "pid1":
         message = "pause should be the first process; it reaps the orphans below itself only"

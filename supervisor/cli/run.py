@@ -9,14 +9,21 @@ from msgspec.structs import replace
 from supervisor.cli.arguments import Arguments
 from supervisor.cli.main import EX_CONFIG, fail, log_spec
 from supervisor.core.spec import FleetSpec, LogSpec
-from supervisor.runtime.process import default_dispositions, inherited_descriptors, open_standard_streams
+from supervisor.runtime.process import (
+    activation_sockets,
+    close_descriptors,
+    default_dispositions,
+    inherited_descriptors,
+    open_standard_streams,
+)
 
 
 def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     """The daemon; exits with its exit code, or 78 with all that is wrong with the configuration."""
     open_standard_streams()
     default_dispositions()
-    inherited = tuple(inherited_descriptors())
+    sockets = activation_sockets(os.environ) if arguments.program else ()
+    close_descriptors(fd for fd in inherited_descriptors() if fd not in sockets)
     directory = _current_directory()
 
     def read() -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
@@ -32,7 +39,7 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
         read_again=lambda: _fleet_and_sources(read()),
         loop=arguments.loop,
         sources=sources,
-        inherited=inherited,
+        sockets=sockets,
         parent_death_signal=arguments.parent_death_signal,
     )
     try:

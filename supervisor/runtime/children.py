@@ -37,7 +37,7 @@ class Children:
         kernel: the seam.
         journal: where records go.
         handle: applies an event at once.
-        last_words: writes out what a dead process had written, by pid.
+        last_words: writes out what a dead process had written, by pid, and returns its last lines.
         stopped: told that a service's process group was stopped by a signal.
     """
 
@@ -47,7 +47,7 @@ class Children:
         kernel: Kernel,
         journal: Journal,
         handle: Callable[[ev.Event], None],
-        last_words: Callable[[int], None],
+        last_words: Callable[[int], list[str]],
         stopped: Callable[[int, int], None],
     ) -> None:
         self._fleet = fleet
@@ -62,6 +62,7 @@ class Children:
         self._oom = OomWatch()
         self._zombie: Stat | None = None
         self._oom_killed = False
+        self._tail: list[str] = []
         self._may_have_adopted = False
 
     # -- who is whose --------------------------------------------------------------------------------------------
@@ -108,7 +109,7 @@ class Children:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         if clears_group(spec, service, status):
             self._clear_group(pid, spec.stop_signal or SIGTERM)
-        self._last_words(pid)
+        self._tail = self._last_words(pid)
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
@@ -148,7 +149,9 @@ class Children:
             **usage_fields(usage),
             "oom_killed": self._oom_killed,
         }
-        self._oom_killed = False
+        if self._tail and not expected:
+            fields["tail"] = self._tail
+        self._oom_killed, self._tail = False, []
         self._journal.emit("info" if quiet else "warning", "child_exited", service=child.service, pid=pid, **fields)
         self._handle(ev.ProcessExited(child.service, status))
 

@@ -28,8 +28,8 @@ class Capture(Protocol):
     def discard(self, pipe: Pipe) -> None:
         """There is no program: close both ends."""
 
-    def drain(self, pid: int) -> None:
-        """Write out all that this process has written, the last partial line too."""
+    def drain(self, pid: int) -> list[str]:
+        """Write out all that this process has written, the last partial line too; its last lines."""
 
 
 class ProgramLauncher:
@@ -71,9 +71,9 @@ class ProgramLauncher:
             self._launched()
         return pid
 
-    def last_words(self, pid: int) -> None:
-        """The process is dead: write out what it had written."""
-        self._capture.drain(pid)
+    def last_words(self, pid: int) -> list[str]:
+        """The process is dead: write out what it had written; its last lines."""
+        return self._capture.drain(pid)
 
     def _launch(self, spec: ServiceSpec, pipes: dict[int, Pipe]) -> Launch:
         streams = {fd: pipe.write_fd for fd, pipe in pipes.items()}

@@ -46,8 +46,8 @@ class Launcher(Protocol):
             SpawnError: it could not be started, and nothing is left behind.
         """
 
-    def last_words(self, pid: int) -> None:
-        """The process is dead: write out what it had written."""
+    def last_words(self, pid: int) -> list[str]:
+        """The process is dead: write out what it had written; its last lines."""
 
 
 class Signals(Protocol):

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 
 def open_standard_streams() -> None:
     """Make sure that 0, 1 and 2 are open, so that nothing else ever gets these numbers.
@@ -51,10 +55,18 @@ def inherited_descriptors() -> list[int]:
     return [fd for fd in map(int, names) if fd > 2 and _is_open(fd)]
 
 
-def close_descriptors(fds: list[int]) -> None:
+def close_descriptors(fds: Iterable[int]) -> None:
     """Close them: what we hold open, others can't see closed."""
     for fd in fds:
         os.close(fd)
+
+
+def activation_sockets(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Descriptors that a service manager opened for this very process; see sd_listen_fds(3)."""
+    count = environ.get("LISTEN_FDS", "")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not (count.isascii() and count.isdigit()):
+        return ()
+    return tuple(range(3, 3 + min(int(count), 1024)))
 
 
 def _is_open(fd: int) -> bool:
