@@ -13,7 +13,8 @@ import _signal  # type: ignore[import-not-found]  # builtin, unlike `signal`, wh
 
 INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
-import os  # noqa: E402 - after the signals are safe
+import gc  # noqa: E402 - after the signals are safe
+import os  # noqa: E402
 import sys  # noqa: E402
 
 _MASK_VARIABLE = "PAUSEVISOR_SIGNAL_MASK"  # what was blocked before we began, for the second start
@@ -33,6 +34,7 @@ def main() -> None:
 
                 pause(configured=is_configured if command == ["run"] else None)
     if command == ["run"]:
+        gc.disable()  # until the daemon runs: collecting while importing finds nothing, and costs a tenth of the start
         _start_again(unless=not is_script or bool(sys.flags.isolated))
     from supervisor.cli.main import main as cli  # noqa: PLC0415 - each way imports its own
 
@@ -58,5 +60,19 @@ def _inherited_mask() -> frozenset[int]:
     return frozenset(int(number) for number in handed_over.split(",") if number)
 
 
+def _internal_error(error: Exception) -> None:
+    """Say that it is our mistake, and exit with 70: nothing was started, or what was is the kernel's to end."""
+    if os.environ.get("PAUSEVISOR_DEBUG"):
+        import traceback  # noqa: PLC0415 - only for who asked
+
+        traceback.print_exc()
+    hint = "this is a bug in pausevisor; PAUSEVISOR_DEBUG=1 shows where"
+    os.write(2, f"pausevisor: internal error: {type(error).__name__}: {error} ({hint})\n".encode())
+    os._exit(70)
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:  # noqa: BLE001 - a traceback tells users nothing
+        _internal_error(error)

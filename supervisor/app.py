@@ -5,18 +5,17 @@ longer than all the rest together; what they do meanwhile is kept: records by th
 output by the pipes.
 """
 
+from __future__ import annotations
+
 import gc
 import os
 import sys
-from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Any, NoReturn
-
-from msgspec import Struct
+from importlib.machinery import PathFinder
 
 from supervisor import __version__
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import Record
 from supervisor.core.spec import FleetSpec, LogSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
@@ -29,11 +28,16 @@ from supervisor.runtime.notify import Manager
 from supervisor.runtime.process import become_reaper, close_descriptors
 from supervisor.runtime.terminal import JobControl, controlling_terminal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
 _STALLED_AFTER = 1.0
 """Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Record):
     """All that the daemon has to know to start.
 
     Attributes:
@@ -106,13 +110,14 @@ class Daemon:
         self._driver.attach(self._loop, SignalSource())
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
+        gc.enable()
         self._loop.run_forever()
         return self._end()
 
     def _choose_loop(self) -> str:
         if self._plan.loop is not None:
             return self._plan.loop
-        return "uvloop" if find_spec("uvloop") is not None else "asyncio"
+        return "uvloop" if PathFinder.find_spec("uvloop") is not None else "asyncio"
 
     def _announce(self, mode: str, loop_name: str) -> None:
         python = ".".join(map(str, sys.version_info[:3]))

@@ -114,7 +114,7 @@ class Daemon:
                 env={**environment, name: mark, **how.environment},
                 cwd=how.directory,
                 pass_fds=how.inherited,
-                start_new_session=True,
+                start_new_session=how.pid1 or not how.conditions.get("terminal"),
             )
         finally:
             for number in theirs:

@@ -1,25 +1,31 @@
 """argv to typed arguments. argparse, because it is half the import time of anything nicer, and as PID 1 that counts."""
 
-import argparse
-from typing import NoReturn
+from __future__ import annotations
 
-from msgspec import Struct, convert
+import argparse
+import os
 
 from supervisor import __version__
+from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 FORMATS = ("json", "logfmt", "console")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
-class Rewrite(Struct, frozen=True):
+class Rewrite(Record):
     """``--rewrite-signal FROM:TO``; ``target`` is None for ``none``."""
 
     source: int
     target: int | None
 
 
-class Arguments(Struct, frozen=True, kw_only=True):
+class Arguments(Record):
     """One command line; each command uses what concerns it."""
 
     command: str
@@ -39,8 +45,26 @@ class Arguments(Struct, frozen=True, kw_only=True):
     events: bool = False
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Knows its width: left to itself it imports shutil and four compression libraries to find it, at every start."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
+class _RawFormatter(_Formatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the list of commands."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors name the program and where help is, and exit with 2."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
@@ -48,15 +72,36 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(argv: list[str]) -> Arguments:
     """The arguments of one call; exits with 0 after help and version, with 2 for what is not understood."""
-    parser = _build()
     head, program = _split(argv)
-    namespace = parser.parse_args(head)
-    if namespace.command is None:
-        parser.error("a command is needed: run, pause, check, schema or doctor")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items()}
-    arguments = convert({**values, "program": program}, Arguments)
+    if not head or head[0] not in _COMMANDS:
+        _without_command(head)
+    # Only the parser that is needed: building all five takes longer than reading the configuration.
+    command = head[0]
+    help_text, add = _COMMANDS[command]
+    parser = _Parser(prog=f"pausevisor {command}", description=help_text.capitalize() + ".")
+    add(parser)
+    given = vars(parser.parse_args(head[1:]))
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    arguments = Arguments(command, program=program, **values)
     _check(parser, arguments, has_separator=len(head) != len(argv))
     return arguments
+
+
+def _without_command(head: list[str]) -> NoReturn:
+    """Help, version, or the hint that a command is missing."""
+    commands = "\n".join(f"  {name:8} {text}" for name, (text, _) in _COMMANDS.items())
+    parser = _Parser(
+        prog="pausevisor",
+        usage="pausevisor COMMAND [OPTIONS]",
+        description=f"A process supervisor made to be PID 1 of a container.\n\ncommands:\n{commands}",
+        epilog="The simplest use: pausevisor run -- COMMAND. Options: pausevisor run --help",
+    )
+    parser.formatter_class = _RawFormatter
+    parser.add_argument("-v", "-V", "--version", action="version", version=f"pausevisor {__version__}")
+    parser.parse_known_args(head)
+    if head and not head[0].startswith("-"):
+        parser.error(f"{head[0]!r} is no command; there are {', '.join(_COMMANDS)}")
+    parser.error(f"a command is needed: {', '.join(_COMMANDS)}")
 
 
 def _split(argv: list[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -88,29 +133,6 @@ def _check(parser: argparse.ArgumentParser, arguments: Arguments, *, has_separat
             parser.error(f"{option} is about a single command: give one after --")
 
 
-def _build() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="pausevisor",
-        description="A process supervisor made to be PID 1 of a container.",
-        epilog="The manual is in docs/; the simplest use is: pausevisor run -- COMMAND",
-        allow_abbrev=False,
-    )
-    parser.add_argument("-v", "-V", "--version", action="version", version=f"pausevisor {__version__}")
-    # prog is given, or argparse formats a usage to find it, and imports shutil for the width of the terminal
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="pausevisor", parser_class=_Parser)
-    _add_run(commands.add_parser("run", help="run the services, or one command, in the foreground", allow_abbrev=False))
-    pause = commands.add_parser("pause", help="hold the namespaces and reap", allow_abbrev=False)
-    _add_log(pause)
-    check = commands.add_parser("check", help="validate the configuration and print the plan", allow_abbrev=False)
-    _add_paths(check)
-    check.add_argument("--json", action="store_true", help="print JSON")
-    schema = commands.add_parser("schema", help="print the JSON Schema of the configuration", allow_abbrev=False)
-    schema.add_argument("--events", action="store_true", help="print that of the events instead")
-    doctor = commands.add_parser("doctor", help="say the mode and what works here", allow_abbrev=False)
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
 def _add_paths(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c",
@@ -127,6 +149,26 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-to", metavar="PATH", help="stdout, stderr or a file, for our records")
     parser.add_argument("--log-level", choices=LEVELS, help="least level of our records")
     parser.add_argument("--log-format", choices=FORMATS, help="default: console on a terminal, else json")
+
+
+def _signal(text: str) -> int:
+    try:
+        return parse_signal(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _rewrite(text: str) -> Rewrite:
+    source, colon, target = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r}: FROM:TO is needed, as in TERM:QUIT")
+    return Rewrite(_signal(source), None if target.lower() == "none" else _signal(target))
+
+
+def _exit_code(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 255:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no exit code (0 to 255)")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -168,21 +210,23 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _signal(text: str) -> int:
-    try:
-        return parse_signal(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_paths(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _rewrite(text: str) -> Rewrite:
-    source, colon, target = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(f"{text!r}: FROM:TO is needed, as in TERM:QUIT")
-    return Rewrite(_signal(source), None if target.lower() == "none" else _signal(target))
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--events", action="store_true", help="print that of the events instead")
 
 
-def _exit_code(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= 255:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no exit code (0 to 255)")
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": ("run the services, or one command, in the foreground", _add_run),
+    "pause": ("hold the namespaces and reap, whatever is configured", _add_log),
+    "check": ("validate the configuration and print the plan", _add_check),
+    "schema": ("print the JSON Schema of the configuration", _add_schema),
+    "doctor": ("say the mode and what works here", _add_doctor),
+}

@@ -5,15 +5,14 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from msgspec import Struct
-
+from supervisor.core.record import Record
 from supervisor.core.signals import CATCHABLE, SIGUSR1
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.process import become_reaper
 from supervisor.runtime.terminal import controlling_terminal
 
 
-class Finding(Struct, frozen=True):
+class Finding(Record):
     """One thing that was tried.
 
     Attributes:

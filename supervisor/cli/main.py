@@ -1,13 +1,17 @@
 """One call of the command line, from argv to the exit code."""
 
+from __future__ import annotations
+
 import os
 import sys
-from typing import NoReturn
-
-from msgspec.structs import replace
 
 from supervisor.cli.arguments import Arguments, parse
+from supervisor.core.record import replace
 from supervisor.core.spec import LogSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 EX_CONFIG = 78
 """sysexits.h: something is wrong with the configuration."""

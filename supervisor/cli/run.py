@@ -1,13 +1,12 @@
 """``pausevisor run`` and ``pausevisor pause``: from the command line to a plan, and off."""
 
-import os
-from collections.abc import Callable
-from typing import NoReturn
+from __future__ import annotations
 
-from msgspec.structs import replace
+import os
 
 from supervisor.cli.arguments import Arguments
 from supervisor.cli.main import EX_CONFIG, fail, log_spec
+from supervisor.core.record import replace
 from supervisor.core.spec import FleetSpec, LogSpec
 from supervisor.runtime.process import (
     activation_sockets,
@@ -16,6 +15,11 @@ from supervisor.runtime.process import (
     inherited_descriptors,
     open_standard_streams,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 
 def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:

@@ -1,10 +1,9 @@
 """The single-command form: tini's place, with its options turned into a fleet of one."""
 
-from collections.abc import Mapping
-
-from msgspec.structs import replace
+from __future__ import annotations
 
 from supervisor.cli.arguments import Arguments
+from supervisor.core.record import replace
 from supervisor.core.signals import FORWARDABLE, SIGINT, SIGTERM
 from supervisor.core.spec import (
     FleetSpec,
@@ -19,6 +18,10 @@ from supervisor.core.spec import (
     StopScope,
     Transparent,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "main"
 """Name of the one service."""

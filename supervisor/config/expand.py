@@ -42,12 +42,12 @@ def _lookup(body: str, at: Place) -> str:
     operator, operand = body[len(name) : len(name) + 2], body[len(name) + 2 :]
     if not name or name[0].isdigit() or operator not in ("", ":-", ":?"):
         raise at.refuse(f'found "${{{body[: len(name) + 1]}"; allowed: {_FORMS}')
+    if operator == ":-" and "{" in operand:
+        raise at.refuse(f'the default of ${{{name}:-...}} holds "{{"; expansions do not nest')
     value = at.scope.environ.get(name)
     if value or (value is not None and not operator):
         return value
     if operator == ":-":
-        if "{" in operand:
-            raise at.refuse(f'the default of ${{{name}:-...}} holds "{{"; expansions do not nest')
         return operand.replace("$$", "$")
     state = "is not set" if value is None else "is empty"
     if operator == ":?":

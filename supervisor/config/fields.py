@@ -35,6 +35,11 @@ def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
         at.inside("restart-max-delay").refuse("shorter than restart-delay; allowed: as long, or longer")
 
 
+def _forward(signal: int, services: tuple[str, ...] | None = None) -> Forward:
+    """The action of a table; a service named twice gets the signal once."""
+    return Forward(signal, None if services is None else tuple(dict.fromkeys(services)))
+
+
 _SIGNAL = Signal(CATCHABLE | {SIGKILL, SIGSTOP}, {})
 _HANDLED = Signal(
     FORWARDABLE,
@@ -63,7 +68,7 @@ ACTION = ByType(
                     "The services to send it to; all when absent.",
                 ),
             ),
-            Forward,
+            _forward,
         ),
     },
     _ACTION,

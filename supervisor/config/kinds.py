@@ -195,10 +195,12 @@ class ServiceReference(ServiceName):
     def parse(self, value: object, at: Place) -> str:
         """Read a name; see :meth:`Kind.parse`."""
         known = at.scope.services
-        if isinstance(value, str) and (known is None or value in known):
+        if known is None:
+            return super().parse(value, at)
+        if isinstance(value, str) and value in known:
             return value
         hint = at.scope.suggest(value, known) if isinstance(value, str) and known else ""
-        raise at.wrong(value, self.allowed if known or known is None else "no name, for no service is configured", hint)
+        raise at.wrong(value, self.allowed if known else "no name, for no service is configured", hint)
 
 
 def absolute(directory: str, path: str) -> str:

@@ -6,10 +6,7 @@ changed here, so a reload that fails leaves everything as it was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
-
-from msgspec import Struct
 
 from supervisor.config.assemble import assemble
 from supervisor.config.fields import FILE, homes
@@ -17,13 +14,14 @@ from supervisor.config.places import default_sources
 from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Scope, printable
 from supervisor.config.signal_names import signal_number
 from supervisor.config.sources import Source, read_sources
+from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
 from supervisor.core.spec import FleetSpec, LogSpec
 
 __all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
 
 
-class Settings(Struct, frozen=True):
+class Settings(Record):
     """A configuration: the daemon and its services, its log, and the absolute paths of the files it was read from."""
 
     fleet: FleetSpec
@@ -49,8 +47,10 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
     _note_duplicates(sources, scope)
     files = []
     for source in sources:
-        with suppress(Invalid):  # what was wrong is noted, and raised below with the rest
+        try:
             files.append(FILE.parse(source.document, Place(source.path, "", scope)))
+        except Invalid:
+            continue  # what was wrong is noted, and raised below with the rest
     if scope.problems:
         order = {printable(source.path): number for number, source in enumerate(sources)}
         raise ConfigError(sorted(scope.problems, key=lambda problem: order.get(problem.file, -1)))

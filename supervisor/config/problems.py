@@ -7,7 +7,7 @@ problem passes through here, so that one problem is one line, and shows no contr
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct, field
+from supervisor.core.record import Record
 
 LONGEST_SHOWN = 60
 """Characters of a value that a message repeats."""
@@ -16,7 +16,7 @@ _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _ALWAYS_ESCAPED = frozenset('"\\')
 
 
-class Problem(Struct, frozen=True):
+class Problem(Record):
     """One thing wrong: the file, the key path in it (``services.web.restart``; empty for the whole file), and words."""
 
     file: str
@@ -39,7 +39,7 @@ class Invalid(Exception):  # noqa: N818 - not an error of the program: it only u
     """A value was refused; its problems are noted already."""
 
 
-class Scope(Struct):
+class Scope:
     """What all values of one load share.
 
     Attributes:
@@ -51,12 +51,13 @@ class Scope(Struct):
         suggestions: how many more may be searched for. Nearness is costly, and a file full of nonsense needs few.
     """
 
-    environ: Mapping[str, str]
-    directory: str
-    homes: Mapping[str, str]
-    services: frozenset[str] | None = None
-    problems: list[Problem] = field(default_factory=list)
-    suggestions: int = 20
+    def __init__(self, environ: Mapping[str, str], directory: str, homes: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.directory = directory
+        self.homes = homes
+        self.services: frozenset[str] | None = None
+        self.problems: list[Problem] = []
+        self.suggestions = 20
 
     def note(self, file: str, key: str, message: str) -> None:
         """Note one problem."""
@@ -74,12 +75,18 @@ class Scope(Struct):
         return f"; did you mean {quote}{by_lower[near[0]]}{quote}?" if near else ""
 
 
-class Place(Struct, frozen=True):
-    """A place in a file, where a value is read and its problems are noted."""
+class Place:
+    """A place in a file, where a value is read and its problems are noted; ``key`` is empty for the whole file.
 
-    file: str
-    key: str
-    scope: Scope
+    A plain class, for one is made for every value of every service.
+    """
+
+    __slots__ = ("file", "key", "scope")
+
+    def __init__(self, file: str, key: str, scope: Scope) -> None:
+        self.file = file
+        self.key = key
+        self.scope = scope
 
     def inside(self, key: str) -> "Place":
         """The place of ``key`` in the table at this place; quoted as TOML asks where it is no bare key."""
@@ -112,7 +119,7 @@ def show(value: object) -> str:
     match value:
         case str():
             short = value if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "…"
-            return '"' + "".join("\\" + char if char in _ALWAYS_ESCAPED else char for char in printable(short)) + '"'
+            return '"' + "".join("\\" + char if char in _ALWAYS_ESCAPED else printable(char) for char in short) + '"'
         case bool():
             return "true" if value else "false"
         case int():

@@ -1,18 +1,17 @@
 """Kinds that only a service has: its command, and how it may end."""
 
-from msgspec import Struct
-
 from supervisor.config.kinds import Count, Text
 from supervisor.config.problems import Place
 from supervisor.config.shapes import ByType, ListOf
 from supervisor.config.signal_names import Signal
+from supervisor.core.record import Record
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
 
 LONGEST_COMMAND_LINE = 128 * 1024 - 1
 """Characters of a command written as one string: what Linux takes as one argument, MAX_ARG_STRLEN of execve(2)."""
 
 
-class SuccessStatus(Struct, frozen=True):
+class SuccessStatus(Record):
     """How a service may end and count as well ended."""
 
     codes: frozenset[int]
@@ -54,12 +53,16 @@ class Command:
 
     def schema(self) -> dict[str, object]:
         """See :meth:`~supervisor.config.kinds.Kind.schema`."""
-        program = {"minLength": 1}
-        as_list = {"type": "array", "items": self._word.schema(), "prefixItems": [program], "minItems": 1}
+        word = self._word.schema()
+        as_list = {"type": "array", "prefixItems": [{**word, "minLength": 1}], "items": word, "minItems": 1}
         return {
             "anyOf": [
                 as_list,
-                {"type": "string", "pattern": "[^ \\t\\r\\n]", "maxLength": LONGEST_COMMAND_LINE},
+                {
+                    "type": "string",
+                    "pattern": "^[^\\u0000]*[^ \\t\\r\\n\\u0000][^\\u0000]*$",
+                    "maxLength": LONGEST_COMMAND_LINE,
+                },
             ]
         }
 

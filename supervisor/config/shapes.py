@@ -7,16 +7,15 @@ A shape reads all it holds before it gives up, so that every problem inside it i
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct
-
 from supervisor.config.kinds import Kind
 from supervisor.config.problems import Invalid, Place
+from supervisor.core.record import Record
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 
-class Field(Struct, frozen=True):
+class Field(Record):
     """One key of a table.
 
     Attributes:

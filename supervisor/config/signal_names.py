@@ -35,7 +35,7 @@ class Signal:
         number = signal_number(text)
         if number is not None:
             return f'; did you mean "{signal_name(number)}"?'
-        return at.scope.suggest(text, NUMBERS)
+        return at.scope.suggest(text, (*NUMBERS, "SIGRTMIN", "SIGRTMAX"))
 
     def schema(self) -> dict[str, object]:
         """See :meth:`Kind.schema`."""

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import Any
 
-from msgspec import Struct
-
 from supervisor.config.kinds import absolute
 from supervisor.config.problems import Scope
+from supervisor.core.record import Record
 
 LONGEST_FILE = 2**20
-"""Bytes of one file: enough for some 3,000 services, parsed at worst within two seconds."""
+"""Bytes of one file: enough for some 3,000 services, and the worst that fits is parsed within seconds."""
 
 DEEPEST_KEY = 8
 """Parts of one dotted key; the format itself needs four."""
@@ -25,7 +24,7 @@ DEEPEST_KEY = 8
 _SPECIAL = ((S_ISFIFO, "a FIFO"), (S_ISCHR, "a character device"), (S_ISBLK, "a block device"), (S_ISSOCK, "a socket"))
 
 
-class Source(Struct, frozen=True):
+class Source(Record):
     """A file that was read: its absolute path, and what it holds."""
 
     path: str
@@ -62,6 +61,8 @@ def _words(error: Exception) -> str:
     """Why a file cannot be used, for a message."""
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror or error}"
+    if isinstance(error, ValueError):
+        return "cannot be read: a path holds no NUL character"  # all that os.stat refuses by itself
     return str(error)
 
 

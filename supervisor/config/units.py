@@ -43,10 +43,9 @@ class Duration:
     def _hint(value: object) -> str:
         """What was probably meant: the unit is missing, or there are blanks or capitals."""
         guess = "".join(show(value).strip('"').lower().split())
-        for text in (guess, guess + "s"):
-            if _seconds(text) is not None:
-                return f'; did you mean "{text}"?'
-        return ""
+        if guess[-1:].isdigit():
+            guess += "s"
+        return "" if _seconds(guess) is None else f'; did you mean "{guess}"?'
 
     def schema(self) -> dict[str, object]:
         """See :meth:`Kind.schema`."""

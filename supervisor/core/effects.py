@@ -1,18 +1,17 @@
 """What is to be done: the only output of the core. Names are in the imperative; the shell carries them out in order."""
 
-from msgspec import Struct
-
+from supervisor.core.record import Record
 from supervisor.core.spec import StopScope
 
 
-class Spawn(Struct, frozen=True):
+class Spawn(Record):
     """Start the service's program; answered by ``ProcessSpawned`` or ``SpawnFailed`` before anything else happens."""
 
     service: str
     attempt: int
 
 
-class SendSignal(Struct, frozen=True):
+class SendSignal(Record):
     """Signal the service's main process ``pid`` and whom ``scope`` adds; then CONT, when ``wake`` is set.
 
     A stopped process keeps every signal but KILL pending until it is continued, signal(7); so an order to end is
@@ -26,13 +25,13 @@ class SendSignal(Struct, frozen=True):
     wake: bool = False
 
 
-class SignalDescendants(Struct, frozen=True):
+class SignalDescendants(Record):
     """Signal every process that descends from the daemon; KILL is answered by ``DescendantsKilled``."""
 
     signal: int
 
 
-class Report(Struct, frozen=True):
+class Report(Record):
     """Write a record."""
 
     level: str
@@ -40,17 +39,17 @@ class Report(Struct, frozen=True):
     fields: dict[str, object]
 
 
-class NotifyManager(Struct, frozen=True):
+class NotifyManager(Record):
     """Tell the service manager above us, if there is one; sd_notify(3)."""
 
     message: str
 
 
-class ReloadConfiguration(Struct, frozen=True):
+class ReloadConfiguration(Record):
     """Read the configuration again; answered by ``Reconfigured`` when it is good."""
 
 
-class Finish(Struct, frozen=True):
+class Finish(Record):
     """Nothing is left to do: end the daemon with this exit code."""
 
     exit_code: int

@@ -3,26 +3,25 @@
 An order from a user and a wait status from the kernel become the same kind of thing here.
 """
 
-from msgspec import Struct
-
+from supervisor.core.record import Record
 from supervisor.core.spec import FleetSpec
 from supervisor.core.states import Reason
 
 
-class StartRequested(Struct, frozen=True):
+class StartRequested(Record):
     """Somebody wants the service up. ``needs_met`` is false while something it needs is missing."""
 
     service: str
     needs_met: bool = True
 
 
-class NeedsMet(Struct, frozen=True):
+class NeedsMet(Record):
     """All that the service needs is there."""
 
     service: str
 
 
-class StopRequested(Struct, frozen=True):
+class StopRequested(Record):
     """Somebody wants the service down.
 
     Attributes:
@@ -36,27 +35,27 @@ class StopRequested(Struct, frozen=True):
     by: float | None = None
 
 
-class RestartRequested(Struct, frozen=True):
+class RestartRequested(Record):
     """Somebody wants the service stopped and started again."""
 
     service: str
     reason: Reason = Reason.RESTART
 
 
-class KillRequested(Struct, frozen=True):
+class KillRequested(Record):
     """Somebody wants the service dead, now."""
 
     service: str
 
 
-class ProcessSpawned(Struct, frozen=True):
+class ProcessSpawned(Record):
     """The program was executed."""
 
     service: str
     pid: int
 
 
-class SpawnFailed(Struct, frozen=True):
+class SpawnFailed(Record):
     """The program could not be executed.
 
     Attributes:
@@ -69,20 +68,20 @@ class SpawnFailed(Struct, frozen=True):
     transient: bool = False
 
 
-class ProcessExited(Struct, frozen=True):
+class ProcessExited(Record):
     """The main process ended; ``status`` is that of wait4(2)."""
 
     service: str
     status: int
 
 
-class BecameReady(Struct, frozen=True):
+class BecameReady(Record):
     """The service is ready to serve."""
 
     service: str
 
 
-class DeadlinePassed(Struct, frozen=True):
+class DeadlinePassed(Record):
     """The service's deadline has come."""
 
     service: str
@@ -102,34 +101,34 @@ ServiceEvent = (
 )
 
 
-class SignalReceived(Struct, frozen=True):
+class SignalReceived(Record):
     """The daemon was sent a signal; ``sender`` is the process that sent it, 0 for the kernel or another namespace."""
 
     signal: int
     sender: int = 0
 
 
-class ShutdownRequested(Struct, frozen=True):
+class ShutdownRequested(Record):
     """Somebody ordered a shutdown by other means than a signal."""
 
     reason: str
 
 
-class FleetDeadlinePassed(Struct, frozen=True):
+class FleetDeadlinePassed(Record):
     """The daemon's own deadline (drain, shutdown, the last grace) has come."""
 
 
-class ChildrenGone(Struct, frozen=True):
+class ChildrenGone(Record):
     """The daemon has no child left, its own or adopted."""
 
 
-class DescendantsKilled(Struct, frozen=True):
+class DescendantsKilled(Record):
     """Processes outside the services had to be killed; each is named ``comm[pid]``."""
 
     names: tuple[str, ...]
 
 
-class Reconfigured(Struct, frozen=True):
+class Reconfigured(Record):
     """The configuration was read again and is good."""
 
     spec: FleetSpec

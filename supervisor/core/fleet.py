@@ -217,7 +217,7 @@ class Fleet:
         if self.phase is Phase.OVER:
             return []  # the exit code is out; nothing can be ordered any more
         action = self.spec.signals.get(event.signal, Ignore())
-        word = "kill" if self._is_repeated_order(event.signal, action) else str(action.__struct_config__.tag)
+        word = "kill" if self._is_repeated_order(event.signal, action) else type(action).__name__.lower()
         fields: dict[str, object] = {
             "signal": event.signal,
             "signal_name": signal_name(event.signal),

@@ -8,22 +8,27 @@ Rules that are not in the table: needs, the main service, and the shutdown of al
 (:mod:`supervisor.core.fleet`); when and for how long to back off is :mod:`supervisor.core.policy`'s.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-from msgspec import Struct
-from msgspec.structs import replace
+from __future__ import annotations
 
 from supervisor.core import events as ev
 from supervisor.core.effects import Effect, Report, SendSignal, Spawn
 from supervisor.core.policy import limit_reached, recent_restarts, restart_delay, transient_delay, wants_restart
+from supervisor.core.record import Record, replace
 from supervisor.core.signals import SIGKILL, SIGTERM
 from supervisor.core.spec import ServiceSpec, StopScope
 from supervisor.core.states import Desired, Reason, State
 from supervisor.core.wait_status import core_dumped, is_success, shell_code, term_signal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-class Service(Struct, frozen=True, kw_only=True):
+    Step = tuple["Service", tuple[Effect, ...]]
+    Handler = Callable[["Context", "Service", Any], Step]
+
+
+class Service(Record):
     """All that the core knows of one service.
 
     Attributes:
@@ -53,7 +58,7 @@ class Service(Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-class Context(Struct, frozen=True):
+class Context(Record):
     """What a transition may look at beside the service itself.
 
     Attributes:
@@ -68,10 +73,6 @@ class Context(Struct, frozen=True):
 
 class ImpossibleTransitionError(Exception):
     """An event reached a service in a state in which it can't happen: a bug in the daemon."""
-
-
-Step = tuple[Service, tuple[Effect, ...]]
-Handler = Callable[[Context, Service, Any], Step]
 
 
 def step(context: Context, service: Service, event: ev.ServiceEvent) -> Step:

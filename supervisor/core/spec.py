@@ -1,16 +1,13 @@
 """What the user asked for, as the core sees it: complete, checked, every default filled in.
 
-The configuration room turns files into these; the command line makes one by hand for ``run -- COMMAND``. They are
-msgspec Structs and not dataclasses because creating a dataclass imports :mod:`inspect` and compiles source, which
-costs a sixth of the start budget (docs/design.md, "The start path").
+The configuration room turns files into these; the command line makes one by hand for ``run -- COMMAND``.
 
 All times are seconds, all sizes bytes.
 """
 
 from enum import Enum
 
-from msgspec import Struct, field
-
+from supervisor.core.record import Record
 from supervisor.core.signals import SIGHUP, SIGINT, SIGQUIT, SIGTERM
 
 
@@ -63,14 +60,14 @@ class Orphans(Enum):
     """Nobody waits for them, as under tini; as PID 1 the kernel kills them when the daemon is gone."""
 
 
-class RestartLimit(Struct, frozen=True):
+class RestartLimit(Record):
     """At most ``count`` restarts (1 or more) in any ``within`` seconds; one more and the service has failed."""
 
     count: int = 5
     within: float = 60.0
 
 
-class Transparent(Struct, frozen=True):
+class Transparent(Record):
     """How the single command starts: with what the daemon itself was given, as under tini.
 
     Attributes:
@@ -82,7 +79,7 @@ class Transparent(Struct, frozen=True):
     new_session: bool = True
 
 
-class ServiceSpec(Struct, frozen=True, kw_only=True):
+class ServiceSpec(Record):
     """One service.
 
     Attributes:
@@ -100,7 +97,7 @@ class ServiceSpec(Struct, frozen=True, kw_only=True):
     name: str
     command: tuple[str, ...]
     directory: str = "/"
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = {}  # noqa: RUF012 - copied for each record
     restart: Restart = Restart.ON_FAILURE
     restart_delay: float = 0.2
     restart_max_delay: float = 30.0
@@ -116,21 +113,21 @@ class ServiceSpec(Struct, frozen=True, kw_only=True):
     transparent: Transparent | None = None
 
 
-class Shutdown(Struct, frozen=True, tag="shutdown"):
+class Shutdown(Record):
     """Signal action: shut the daemon down in order; ``signal`` is the stop signal where it is not the one received."""
 
     signal: int | None = None
 
 
-class Reload(Struct, frozen=True, tag="reload"):
+class Reload(Record):
     """Signal action: read the configuration again."""
 
 
-class Ignore(Struct, frozen=True, tag="ignore"):
+class Ignore(Record):
     """Signal action: report it and do nothing."""
 
 
-class Forward(Struct, frozen=True, tag="forward"):
+class Forward(Record):
     """Signal action: pass it on, as it came or as ``signal``, to ``services`` or, when None, to all of them."""
 
     signal: int | None = None
@@ -149,20 +146,20 @@ DEFAULT_SIGNALS: dict[int, SignalAction] = {
 """What a signal to the daemon does unless configured; a signal not listed is ignored."""
 
 
-class FleetSpec(Struct, frozen=True, kw_only=True):
+class FleetSpec(Record):
     """The daemon's own settings and all its services, in the order in which they were defined."""
 
-    services: dict[str, ServiceSpec] = {}
+    services: dict[str, ServiceSpec] = {}  # noqa: RUF012 - copied for each record
     main: str | None = None
     on_failure: OnFailure = OnFailure.SHUTDOWN
     when_done: WhenDone = WhenDone.EXIT
     shutdown_timeout: float = 9.0
     drain_delay: float = 0.0
     orphans: Orphans = Orphans.TERMINATE
-    signals: dict[int, SignalAction] = field(default_factory=DEFAULT_SIGNALS.copy)
+    signals: dict[int, SignalAction] = DEFAULT_SIGNALS
 
 
-class LogSpec(Struct, frozen=True, kw_only=True):
+class LogSpec(Record):
     """Where records go and how they look.
 
     Attributes:

@@ -152,8 +152,10 @@ class Capture:
             self._take(pipe, pipe.splitter.flush(), force=True)
             self.discard(pipe)
         self._watch(on=False)
+        self._watcher = None
         self._epoll.close()
         self._of_pid.clear()
+        self._waiting.clear()
 
     def _watch(self, *, on: bool) -> None:
         if self._watcher is None or on == self._reading:

@@ -29,7 +29,7 @@ class Splitter:
         data = self._rest + chunk if self._rest else chunk
         lines = data.split(b"\n")
         self._rest = lines.pop()
-        if b"\r\n" in data:
+        if b"\r" in data:
             lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
         if len(data) > self._limit:
             lines = self._cut_all(lines)

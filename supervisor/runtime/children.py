@@ -3,8 +3,7 @@
 It is the reaper's observer: every news of a child becomes a record, and of a service's main process an event too.
 """
 
-from collections.abc import Callable
-from resource import struct_rusage
+from __future__ import annotations
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
@@ -14,8 +13,14 @@ from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
-from supervisor.runtime.ports import Journal
 from supervisor.runtime.usage import usage_fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from resource import struct_rusage
+
+    from supervisor.runtime.ports import Journal
 
 
 class Child:
@@ -59,11 +64,15 @@ class Children:
         self._children: dict[int, Child] = {}
         self._disowned: set[int] = set()
         self._lineage = Lineage(kernel)
-        self._oom = OomWatch()
+        self._oom: OomWatch | None = None
         self._zombie: Stat | None = None
         self._oom_killed = False
         self._tail: list[str] = []
         self._may_have_adopted = False
+
+    def watch_memory(self) -> None:
+        """Begin to tell kills for lack of memory from others; not needed to start programs, so it comes after."""
+        self._oom = OomWatch()
 
     # -- who is whose --------------------------------------------------------------------------------------------
 
@@ -105,7 +114,8 @@ class Children:
         if child is None:
             self._zombie = self._kernel.stat(pid)
             return
-        self._oom_killed = term_signal(status) == SIGKILL and not child.killed_by_us and self._oom.killed(pid)
+        if self._oom is not None and term_signal(status) == SIGKILL and not child.killed_by_us:
+            self._oom_killed = self._oom.killed(pid)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         if clears_group(spec, service, status):
             self._clear_group(pid, spec.stop_signal or SIGTERM)

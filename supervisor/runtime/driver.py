@@ -5,32 +5,38 @@ the daemon goes on. An effect that has an answer (a spawn) is answered before th
 event from outside ever meets a service between an order and its result.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from __future__ import annotations
 
-from msgspec import Struct
+from collections import deque
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import Record
 from supervisor.core.signals import SIGCHLD, SIGCONT, SIGKILL, signal_name
 from supervisor.core.spec import StopScope
 from supervisor.runtime.children import Children
 from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
-from supervisor.runtime.ports import Journal, Launcher, Loop, Signals
 from supervisor.runtime.reaper import Reaper
 from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl
 from supervisor.runtime.timers import Deadlines
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from supervisor.runtime.ports import Journal, Launcher, Loop, Signals
+
+    _T = TypeVar("_T")
+
 _EVENTS_A_TURN = 256
-_T = TypeVar("_T")
 
 
-class Outside(Struct, frozen=True, kw_only=True):
+class Outside(Record):
     """All that the driver uses and does not own; tests pass something else.
 
     Attributes:
@@ -87,6 +93,7 @@ class Driver:
         self._signals = signals
         loop.add_reader(signals.fd, self._read_signals)
         self._deadlines.attach(loop)
+        self._children.watch_memory()
         self._schedule()
 
     def post(self, event: ev.Event) -> None:

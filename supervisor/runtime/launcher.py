@@ -1,35 +1,18 @@
 """From a service's spec to a running process: its streams, its terminal, and the spawn."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
-from typing import Any, Protocol
 
 from supervisor.core.spec import Output, ServiceSpec
 from supervisor.runtime.process import open_null
 from supervisor.runtime.spawn import Launch, SpawnError, spawn
 
-Pipe = Any
-"""The capture's own; all that is looked at here is ``write_fd``, the end for the program."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-class Capture(Protocol):
-    """Who reads what the services write."""
-
-    def open(self, service: str, stream: str) -> Pipe:
-        """A new pipe for ``stdout`` or ``stderr`` of a service.
-
-        Raises:
-            OSError: out of descriptors.
-        """
-
-    def bind(self, pipe: Pipe, pid: int) -> None:
-        """The program has its end: close ours and begin to read."""
-
-    def discard(self, pipe: Pipe) -> None:
-        """There is no program: close both ends."""
-
-    def drain(self, pid: int) -> list[str]:
-        """Write out all that this process has written, the last partial line too; its last lines."""
+    from supervisor.runtime.ports import Capture, Pipe
 
 
 class ProgramLauncher:

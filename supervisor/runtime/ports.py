@@ -59,3 +59,27 @@ class Signals(Protocol):
 
     def read(self) -> list[tuple[int, int]]:
         """Those that are pending, as (signal, sender)."""
+
+
+Pipe = Any
+"""The capture's own; all that the launcher looks at is ``write_fd``, the end for the program."""
+
+
+class Capture(Protocol):
+    """Who reads what the services write."""
+
+    def open(self, service: str, stream: str) -> Pipe:
+        """A new pipe for ``stdout`` or ``stderr`` of a service.
+
+        Raises:
+            OSError: out of descriptors.
+        """
+
+    def bind(self, pipe: Pipe, pid: int) -> None:
+        """The program has its end: close ours and begin to read."""
+
+    def discard(self, pipe: Pipe) -> None:
+        """There is no program: close both ends."""
+
+    def drain(self, pid: int) -> list[str]:
+        """Write out all that this process has written, the last partial line too; its last lines."""

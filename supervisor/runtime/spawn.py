@@ -14,8 +14,7 @@ import os
 import stat
 import struct
 
-from msgspec import Struct
-
+from supervisor.core.record import Record
 from supervisor.core.signals import CATCHABLE, SIGPIPE, SIGXFSZ
 from supervisor.core.spec import Transparent
 
@@ -71,7 +70,7 @@ class SpawnError(Exception):
         return 127 if self.number in (errno.ENOENT, errno.ENOTDIR) else 126
 
 
-class Launch(Struct, frozen=True, kw_only=True):
+class Launch(Record):
     """What is to be started, and with what.
 
     Attributes:
@@ -83,7 +82,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     directory: str
     environment: dict[str, str]
-    streams: dict[int, int] = {}
+    streams: dict[int, int] = {}  # noqa: RUF012 - copied for each record
     transparent: Transparent | None = None
     terminal: int | None = None
 

@@ -1,9 +1,14 @@
 """Deadlines: the only reason to wake up without news. One timer, for the nearest."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from heapq import heappop, heappush
 
-from supervisor.runtime.ports import Handle, Loop
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.runtime.ports import Handle, Loop
 
 
 class Deadlines:

@@ -39,6 +39,8 @@ class Machine:
         for wheel in glob.glob(os.path.join(wheels, "*.whl")):
             zipfile.ZipFile(wheel).extractall(packages)
         shutil.copy(UNIT, os.path.join(self.tree, "etc", "systemd", "system"))
+        # A unit that is mentioned by an active one stays loaded when it ends, and what it ended with can be asked.
+        self.write("/etc/systemd/system/basic.target.d/keep.conf", "[Unit]\nAfter=pausevisor.service\n")
 
     def write(self, path: str, text: str) -> None:
         """Write a file in the tree."""

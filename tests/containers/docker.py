@@ -10,6 +10,8 @@ from tests.containers import host
 from tests.containers.engine import Engine
 from tests.helpers.procfs import wait_until
 
+_WITHOUT_NETWORK = ("--iptables=false", "--ip6tables=false", "--bridge=none")
+
 
 class Docker(Engine):
     """A docker daemon, without networks: it touches neither the host's firewall nor its bridges."""
@@ -31,8 +33,7 @@ class Docker(Engine):
         options = [f"--{name}={os.path.join(self._folder, path)}" for name, path in paths.items()]
         with open(self._log, "wb") as log:
             return subprocess.Popen(
-                ["dockerd", f"--config-file={configuration}", f"--host={socket}", *options]
-                + ["--iptables=false", "--ip6tables=false", "--bridge=none"],
+                ["dockerd", f"--config-file={configuration}", f"--host={socket}", *options, *_WITHOUT_NETWORK],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

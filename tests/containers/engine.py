@@ -55,6 +55,7 @@ class Engine:
         """Kill and remove what :meth:`start` and :meth:`follow` have given out."""
         for container in self._containers:
             container.close()
+            self.attempt("kill", "--signal", "KILL", container.name)  # podman's rm --force begins with TERM
             self.attempt("rm", "--force", "--volumes", container.name)
         self._containers.clear()
 

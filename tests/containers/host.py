@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
-PATIENCE = 60.0
+PATIENCE = 40.0
 """Seconds until a program of the host that should have answered counts as hanging."""
 
 
@@ -36,16 +36,19 @@ def attempt(
     command: Sequence[str], *, environment: Mapping[str, str] | None = None, timeout: float = PATIENCE
 ) -> "subprocess.CompletedProcess[str]":
     """Run a program of the host that may fail."""
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env={**os.environ, **(environment or {})},
-        timeout=timeout,
-    )
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, **(environment or {})},
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"{' '.join(command)}: no end after {timeout} s")
 
 
 @contextlib.contextmanager

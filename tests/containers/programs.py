@@ -11,8 +11,3 @@ MOUNT = ("--volume", f"{settings.PROGRAMS}:{_FOLDER}:ro")
 def program(name: str, *arguments: str) -> list[str]:
     """Command line of one of them, in a container."""
     return ["python3", "-I", "-S", f"{_FOLDER}/{name}.py", *arguments]
-
-
-def service(name: str, *command: str, **options: object) -> str:
-    """The configuration of a service that is one of the programs, or any other command."""
-    return settings.service(name, *command, **options)

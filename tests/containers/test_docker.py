@@ -10,8 +10,9 @@ from tests.containers.docker import Docker
 from tests.containers.engine import Engine
 from tests.containers.image import EXAMPLE, IMAGE
 from tests.containers.podman import Podman
-from tests.containers.programs import MOUNT, program, service
+from tests.containers.programs import MOUNT, program
 from tests.containers.test_services import wait_answers
+from tests.helpers.settings import service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120, func_only=True)]
 
@@ -23,12 +24,13 @@ def engine(workspace: str, podman: Podman) -> Iterator[Docker]:
     """A docker daemon that has been given the images as podman built them."""
     host.require("dockerd", "docker")
     with Docker(os.path.join(workspace, "docker")) as docker:
+        archive = os.path.join(workspace, "images.tar")
+        save = ("save", "--quiet", "--format", "docker-archive", "--multi-image-archive", "--output", archive)
+        podman(*save, IMAGE, EXAMPLE)
+        docker("load", "--quiet", "--input", archive)
+        os.unlink(archive)
         for image in (IMAGE, EXAMPLE):
-            archive = os.path.join(workspace, "image.tar")
-            podman("save", "--quiet", "--format", "docker-archive", "--output", archive, f"localhost/{image}")
-            docker("load", "--quiet", "--input", archive)
             docker("tag", f"localhost/{image}", image)
-            os.unlink(archive)
         yield docker
 
 
@@ -51,7 +53,7 @@ def test_pause_stops_with_status_zero(docker: Engine) -> None:
 def test_services_run_under_the_default_seccomp_profile(
     docker: Engine, services: Callable[..., tuple[str, ...]]
 ) -> None:
-    """docker's filter of system calls stops nothing that we need: start, output, restart and stop work."""
+    """Docker's filter of system calls stops nothing that we need: start, output, restart and stop work."""
     flaky = service("flaky", *program("actor", "any=exit:1"), restart="always", restart_delay="10ms")
     container = docker.start(IMAGE, options=(NO_NETWORK, *MOUNT, *services(flaky)))
     first = container.wait_event("output", service="flaky", message="ready")

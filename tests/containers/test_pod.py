@@ -9,8 +9,9 @@ from tests.containers.conftest import Start
 from tests.containers.engine import Container, Engine
 from tests.containers.image import IMAGE
 from tests.containers.podman import Podman
-from tests.containers.programs import MOUNT, program, service
+from tests.containers.programs import MOUNT, program
 from tests.helpers.procfs import wait_until
+from tests.helpers.settings import service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120, func_only=True)]
 

@@ -7,7 +7,8 @@ import pytest
 from tests.containers.conftest import Start
 from tests.containers.image import IMAGE
 from tests.containers.podman import Podman
-from tests.containers.programs import program, service
+from tests.containers.programs import program
+from tests.helpers.settings import service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120, func_only=True)]
 

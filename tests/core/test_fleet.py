@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import pytest
-from msgspec.structs import replace
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.fleet import LAST_GRACE, Fleet, Phase, compare
+from supervisor.core.record import replace
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 from supervisor.core.spec import (
     FleetSpec,

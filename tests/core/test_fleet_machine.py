@@ -3,11 +3,11 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from msgspec.structs import replace
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.fleet import LAST_GRACE, Fleet, Phase
+from supervisor.core.record import replace
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1
 from supervisor.core.spec import (
     FleetSpec,

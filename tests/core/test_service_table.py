@@ -3,10 +3,10 @@
 from typing import get_args
 
 import pytest
-from msgspec.structs import replace
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
+from supervisor.core.record import replace
 from supervisor.core.service import (
     IGNORED,
     IMPOSSIBLE,

@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hypothesis import settings
+
+patient = settings(deadline=None)
+"""For properties: on a busy machine one example may take long."""
+
 STAMP = 1_700_000_000.25
 STAMP_TEXT = "2023-11-14T22:13:20.250000Z"
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.logs.encode import encode, encode_line, timestamp, to_json
+from tests.logs.support import patient
 
 _TEXT = st.text(st.characters(codec="utf-8"))
 _SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | _TEXT
@@ -27,18 +28,21 @@ class _Number(enum.IntEnum):
     ONE = 1
 
 
+@patient
 @given(st.dictionaries(_TEXT, _VALUES))
 def test_equal_to_msgspec(record: dict[str, object]) -> None:
     """For everything JSON has but fractions, the bytes are those msgspec gives."""
     assert encode(record) == msgspec.json.encode(record)
 
 
+@patient
 @given(st.dictionaries(_TEXT, _VALUES))
 def test_json_reads_it_back(record: dict[str, object]) -> None:
     """What the standard library reads is the record."""
     assert json.loads(encode(record)) == record
 
 
+@patient
 @given(st.text(st.characters(codec=None)))
 def test_any_text_gives_one_line_of_utf_8(text: str) -> None:
     """With lone surrogates and control characters too, a line is valid UTF-8 and has no newline but its last byte."""
@@ -48,6 +52,7 @@ def test_any_text_gives_one_line_of_utf_8(text: str) -> None:
     assert found == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+@patient
 @given(st.binary(max_size=64).filter(lambda name: b"\0" not in name))
 def test_a_file_name_of_any_bytes(name: bytes) -> None:
     """A name that is not UTF-8 has U+FFFD where it isn't, and is intact elsewhere."""
@@ -56,6 +61,7 @@ def test_a_file_name_of_any_bytes(name: bytes) -> None:
     assert found == expected
 
 
+@patient
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_keep_six_decimals(value: float) -> None:
     """A float is rounded to a millionth."""
@@ -85,6 +91,7 @@ def test_a_value_alone() -> None:
     assert to_json(["a", {"b": True}]) == '["a",{"b":true}]'
 
 
+@patient
 @given(st.floats(0, 4_000_000_000))
 def test_timestamps(wall: float) -> None:
     """A timestamp is RFC 3339 in UTC with microseconds, cut off and not rounded up into the next second."""

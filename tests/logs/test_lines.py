@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.logs.lines import Fragment, Splitter, boundary
+from tests.logs.support import patient
 
 Message = tuple[bytes, bool]
 
@@ -31,6 +32,7 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return stream, [stream[start:end] for start, end in itertools.pairwise([0, *cuts, len(stream)])]
 
 
+@patient
 @given(chunked(), st.integers(4, 12))
 def test_chunks_make_no_difference(case: tuple[bytes, list[bytes]], limit: int) -> None:
     """Any chunking of a stream gives the same messages."""
@@ -38,6 +40,7 @@ def test_chunks_make_no_difference(case: tuple[bytes, list[bytes]], limit: int) 
     assert split(chunks, limit) == split([stream], limit)
 
 
+@patient
 @given(chunked())
 def test_lines_are_those_of_the_stream(case: tuple[bytes, list[bytes]]) -> None:
     """Without a limit in the way messages are the stream cut at newlines, one CR taken off each."""
@@ -47,6 +50,7 @@ def test_lines_are_those_of_the_stream(case: tuple[bytes, list[bytes]]) -> None:
     assert split(chunks, 1_000_000) == [(line, False) for line in expected]
 
 
+@patient
 @given(chunked(), st.integers(4, 12))
 def test_nothing_of_a_long_line_is_lost(case: tuple[bytes, list[bytes]], limit: int) -> None:
     """Pieces are no longer than the limit, and joined they are the lines; the last piece of each is marked as such."""
@@ -63,6 +67,7 @@ def test_nothing_of_a_long_line_is_lost(case: tuple[bytes, list[bytes]], limit: 
     assert joined == split([stream], 1_000_000)
 
 
+@patient
 @given(st.text(min_size=1), st.integers(4, 9))
 def test_characters_are_not_cut(text: str, limit: int) -> None:
     """Every piece of a line of UTF-8 is UTF-8."""

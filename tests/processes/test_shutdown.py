@@ -283,11 +283,11 @@ def test_the_states_of_a_service_are_told(start: Launcher, place: How) -> None:
 
 
 @pytest.mark.namespace
-def test_no_descendant_outlives_the_daemon(start: Launcher) -> None:
+def test_no_descendant_outlives_the_daemon(start: Launcher, loop: str) -> None:
     """A process that left its group and session is ended by the sweep, also where we are not PID 1."""
-    daemon = start.services(service("maker", *program("orphans", "3", "stay", "exit"), restart="never"))
+    daemon = start.services(service("maker", *program("orphans", "3", "stay")), options=("--loop", loop))
     daemon.wait_line("done")
-    orphans = [procfs.identity(pid) for pid in procfs.descendants(daemon.pid)]
-    assert len(orphans) >= 3
-    assert daemon.wait() == 0
-    assert procfs.survivors(filter(None, orphans)) == []
+    family = procfs.identities(procfs.descendants(daemon.pid))
+    assert len(family) == 4
+    assert daemon.stop() == 0
+    assert procfs.survivors(family) == []

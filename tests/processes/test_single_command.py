@@ -141,14 +141,20 @@ def test_the_scope_of_forwarded_signals(start: Launcher, pid1: How, scope: str |
     assert (lines.count("USR1"), lines.count("USR2")) == (count, count)
 
 
-def test_the_command_dies_with_the_daemon_when_told(start: Launcher) -> None:
-    """With `--parent-death-signal` a KILL of the daemon, where it is not PID 1, ends the command."""
-    daemon = start.single(*program("actor"), options=("--parent-death-signal", "KILL"))
+def test_the_death_of_the_parent_ends_us_when_told(start: Launcher) -> None:
+    """With `--parent-death-signal` the death of the daemon's own parent is a signal to the daemon, as under tini -p."""
+    daemon = start.single(
+        *program("actor", "TERM=exit:0"),
+        options=("--parent-death-signal", "TERM"),
+        how=How(launcher=("sh", "-c", '"$@"; exit $?', "sh")),
+    )
     daemon.wait_lines(1)
     daemon.remember()
-    daemon.signal("KILL")
+    os.kill(int(procfs.status(daemon.pid)["PPid"]), 9)
+    daemon.wait_event("shutdown_finished")
     assert daemon.wait() == 137
-    procfs.wait_until(lambda: procfs.survivors(daemon.known) == [], 10, "the command is dead")
+    procfs.wait_until(lambda: not procfs.alive(daemon.pid), 10, "the daemon has ended")
+    assert daemon.wait_lines(2)[1] == "TERM"
 
 
 @pytest.mark.namespace
@@ -177,6 +183,20 @@ def test_orphans_are_not_waited_for_by_default(start: Launcher, pid1: How, optio
     """When the command has ended, so has the daemon, whatever the command left running."""
     daemon = start.single("sh", "-c", "sleep infinity & exit 3", options=options, how=pid1)
     assert daemon.wait() == 3
+
+
+@pytest.mark.parametrize(("options", "left"), [((), 0), (("--no-wait-for-orphans",), 1)])
+def test_orphans_where_the_kernel_ends_none(start: Launcher, options: tuple[str, ...], left: int) -> None:
+    """Not PID 1: what the command left running is ended by default, left alone with `--no-wait-for-orphans`."""
+    daemon = start.single(*program("orphans", "1", "stay", "exit"), options=options)
+    daemon.wait_text("done")
+    orphan = int(daemon.text("stdout").split()[1])
+    identity = procfs.identity(orphan)
+    assert daemon.wait() == 0
+    assert len(procfs.survivors([identity] if identity else [])) == left
+    if left:
+        os.kill(orphan, 9)
+        procfs.wait_until(lambda: not procfs.alive(orphan), 10, "the orphan is dead")
 
 
 @pytest.mark.namespace

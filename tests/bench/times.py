@@ -1,0 +1,131 @@
+"""How long things take: the start, a signal, a restart, an event; and for how long a TERM is lost."""
+
+import dataclasses
+import os
+import select
+import signal
+import statistics
+import subprocess
+import time
+
+from tests.bench.forms import MS, Lab, Table, medians, take_turns
+from tests.bench.lab import Run
+from tests.bench.peers import Command, interpreter, unit_peer
+
+DELAYS_MS = (0, 1, 2, 3, 5, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 50, 60, 80)
+"""After how long a TERM is tried; the steps are as fine as the figure can be told."""
+
+
+def start(lab: Lab) -> Table:
+    """From exec to the first child's main; beside it the bare interpreter's start and end, in the same rounds."""
+    forms = lab.forms([*lab.peers, unit_peer()])
+    bare = {
+        "interpreter -I -S": [interpreter(), "-I", "-S", "-c", "pass"],
+        "interpreter -I": [interpreter(), "-I", "-c", "pass"],
+    }
+
+    def take(command: Command) -> float:
+        if command in bare.values():
+            began = time.monotonic_ns()
+            subprocess.run(command, check=True)
+            return (time.monotonic_ns() - began) * MS
+        with lab.run(command) as run:
+            return -(run.word("exec") - run.word("start")) * MS
+
+    return medians(take_turns(lab, bare | forms, take), "ms")
+
+
+def term(lab: Lab) -> Table:
+    """From TERM to PID 1 until the child's handler runs; the worst of all rounds beside the median."""
+
+    def take(command: Command) -> float:
+        with lab.run(command) as run:
+            run.word("start")
+            run.settle()
+            return (-run.signal(signal.SIGTERM) + run.word("term")) * MS
+
+    samples = take_turns(lab, lab.forms(lab.peers), take)
+    table = medians(samples, "ms")
+    for name, values in samples.items():
+        table[name]["worst_ms"] = max(values) if values else "-"
+    return table
+
+
+def restart(lab: Lab) -> Table:
+    """From the KILL of a service that has run for more than a second to its successor's main; no delay configured."""
+
+    def take(command: Command) -> float:
+        with lab.run(command) as run:
+            run.word("start")
+            time.sleep(1.2)  # runit and s6 keep a second between starts: that is not what is measured
+            (child,) = run.helpers()
+            died = time.monotonic_ns()
+            os.kill(child, signal.SIGKILL)
+            return (run.word("start") - died) * MS
+
+    services = {peer.name: peer for peer in lab.peers if peer.service is not None}
+    forms = {name: command for name, peer in services.items() if (command := lab.service(peer)) is not None}
+    return medians(take_turns(dataclasses.replace(lab, rounds=min(lab.rounds, 9)), forms, take), "ms")
+
+
+def window(lab: Lab) -> Table:
+    """For how long after its exec PID 1 loses a TERM: the longest delay at which one was lost, of several tries."""
+    forms = lab.forms([peer for peer in lab.peers if peer.name != "supervisord"])  # that one loses them for 300 ms
+    forms |= {f"{peer.name} pause": peer.pause for peer in lab.peers if peer.pause is not None}
+    unit = lab.service(unit_peer())
+    if unit is not None:
+        forms["pausevisor -m service"] = unit
+    table: Table = {name: {"lost_until_ms": 0.0, "lost": 0.0, "tries": 0.0} for name in forms}
+    for _ in range(max(1, lab.rounds // 4)):
+        for delay in DELAYS_MS:
+            for name, command in forms.items():
+                row = table[name]
+                with lab.run(command) as run:
+                    late = _term_after(run, delay)
+                    kept = run.ends(1.5)
+                row["tries"] = float(row["tries"]) + 1
+                if not kept:
+                    row["lost"] = float(row["lost"]) + 1
+                    row["lost_until_ms"] = max(float(row["lost_until_ms"]), late)
+    return table
+
+
+def _term_after(run: Run, delay: float) -> float:
+    """Send TERM so many milliseconds after exec; returns how many it was."""
+    began = run.word("exec")
+    pid = run.pid1
+    while (now := time.monotonic_ns()) < began + delay / MS:
+        pass
+    os.kill(pid, signal.SIGTERM)
+    return (now - began) * MS
+
+
+def latency(lab: Lab) -> Table:
+    """From a child's stop and continuation to the end of the record's way through a pipe."""
+    command = lab.service(lab.ours())
+    ours, theirs = os.pipe()
+    if command is None:
+        return {}
+    values = []
+    with lab.run(command, theirs) as run:
+        os.close(theirs)
+        run.word("start")
+        run.settle()
+        (child,) = run.helpers()
+        _drain(ours)
+        for _ in range(lab.rounds * 10):
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                began = time.monotonic_ns()
+                os.kill(child, number)
+                os.read(ours, 65536)
+                values.append((time.monotonic_ns() - began) * MS)
+                run.settle()
+                _drain(ours)
+    os.close(ours)
+    values.sort()
+    return {"pausevisor": {"median_ms": statistics.median(values), "p99_ms": values[int(len(values) * 0.99)]}}
+
+
+def _drain(descriptor: int) -> None:
+    while select.select([descriptor], [], [], 0)[0]:
+        os.read(descriptor, 65536)

@@ -1,0 +1,127 @@
+"""Children's lines as records: valid whatever they are, and never longer than allowed."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.logs.lines import Fragment, Splitter
+from supervisor.logs.output import OutputLines
+from tests.logs.support import STAMP_TEXT, parse, patient
+
+ORIGIN = ("web", 7, "stdout")
+
+_AWKWARD = st.lists(
+    st.sampled_from(
+        [b"\\", b'"', b"\0", b"\x1b", b"a", b"\xe2\x82\xac", b"\xf0\x9f\x98\x80", b"\xff", b"u0041", b"\t"]
+    ),
+    max_size=400,
+).map(b"".join)
+
+
+def render(lines: OutputLines, messages: list[bytes], seq: int = 0) -> tuple[list[dict[str, Any]], bytes]:
+    """The records made of messages, and their bytes."""
+    data, count = lines.render(STAMP_TEXT, seq, ORIGIN, messages)
+    records = parse(data)
+    assert len(records) == count
+    return records, data
+
+
+def joined(records: list[dict[str, Any]]) -> list[str]:
+    """The messages of records, the parts of each put together; every message must be complete and in order."""
+    whole: list[str] = []
+    identity = expected = 0
+    for record in records:
+        if "part" not in record:
+            assert expected == 0
+            whole.append(record["message"])
+            continue
+        if expected == 0:
+            identity, expected = record["seq"], 1
+            whole.append("")
+        assert (record["id"], record["part"]) == (identity, expected)
+        whole[-1] += record["message"]
+        expected = 0 if record["part"] == record.get("parts") else expected + 1
+    assert expected == 0
+    return whole
+
+
+@patient
+@given(st.lists(_AWKWARD, min_size=1), st.integers(240, 900))
+def test_any_bytes_in_records_of_bounded_length(messages: list[bytes], limit: int) -> None:
+    """Whatever the bytes and the limit: valid records, none too long, and joined they are the messages."""
+    records, data = render(OutputLines(limit), messages)
+    assert all(len(line) <= limit for line in data.splitlines(keepends=True))
+    assert joined(records) == [message.decode("utf-8", "replace") for message in messages]
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+
+
+@patient
+@given(st.lists(_AWKWARD, min_size=1))
+def test_the_bulk_and_the_single_way_agree(messages: list[bytes]) -> None:
+    """Rendered in bulk or one by one, a message that fits is the same bytes."""
+    bulk = OutputLines(10_000_000).render(STAMP_TEXT, 0, ORIGIN, messages)
+    single = OutputLines(400 * 6 + 300).render(STAMP_TEXT, 0, ORIGIN, messages)
+    assert bulk == single
+
+
+@patient
+@given(st.lists(_AWKWARD, min_size=1), st.integers(4, 40))
+def test_the_other_formats_get_the_same_numbers(messages: list[bytes], limit: int) -> None:
+    """As plain records, too, parts are numbered and joined they are the messages; the limit is on the message."""
+    records = list(OutputLines(limit).records(STAMP_TEXT, 0, ORIGIN, messages))
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    assert all(len(str(record["message"]).replace("\ufffd", "?").encode()) <= limit for record in records)
+    if b"\xff" not in b"".join(messages):  # cut where no character begins, a byte may be replaced in each piece
+        assert joined(records) == [message.decode() for message in messages]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_about_the_limit(more: int) -> None:
+    """A record as long as the limit is one record; one byte more makes it two, each with all it needs."""
+    empty = OutputLines(100_000).render(STAMP_TEXT, 0, ORIGIN, [b""])[0]
+    records, data = render(OutputLines(1000), [b"x" * (1000 - len(empty) + more)])
+    assert len(records) == (2 if more > 0 else 1)
+    if more <= 0:
+        assert len(data) == 1000 + more
+    else:
+        assert [(record["id"], record["part"], record["parts"]) for record in records] == [(1, 1, 2), (1, 2, 2)]
+
+
+def test_parts_of_a_line_whose_end_is_not_known() -> None:
+    """Pieces of a line that goes on have no total; the last one has, over calls, and other streams don't mix in."""
+    lines = OutputLines(1000)
+    first, _ = render(lines, [b"before", Fragment(b"a" * 1500)])
+    other, count = lines.render(STAMP_TEXT, 90, ("web", 7, "stderr"), [b"between"])
+    second, _ = render(lines, [Fragment(b"b" * 700), b"c", b"after"], seq=10)
+    assert count == 1
+    assert "part" not in json.loads(other)
+    marks = [(record.get("id"), record.get("part"), record.get("parts")) for record in first + second]
+    assert marks == [
+        (None, None, None),
+        (2, 1, None),
+        (2, 2, None),
+        (2, 3, None),
+        (2, 4, 4),
+        (None, None, None),
+    ]
+
+
+@patient
+@given(st.binary(max_size=3000), st.integers(1, 500))
+def test_from_bytes_to_records_nothing_is_lost(stream: bytes, chunk: int) -> None:
+    """Splitter and renderer together: any stream, in any pieces, is recoverable from its records."""
+    splitter, lines = Splitter(100), OutputLines(260)
+    text = stream.decode("latin-1").encode()  # text, so that nothing is replaced
+    messages = [m for at in range(0, len(text), chunk) for m in splitter.feed(text[at : at + chunk])] + splitter.flush()
+    records = render(lines, messages)[0] if messages else []
+    *expected, rest = text.split(b"\n")
+    expected = [line.removesuffix(b"\r") for line in expected] + ([rest] if rest else [])
+    assert joined(records) == [line.decode() for line in expected]
+
+
+def test_a_limit_below_any_record_still_makes_progress() -> None:
+    """With a limit no record can keep, messages still come through, in small pieces."""
+    assert joined(render(OutputLines(1), [b"x" * 100, b"short"])[0]) == ["x" * 100, "short"]
