@@ -6,7 +6,7 @@ from typing import Any
 from supervisor.config.environment import child_environment, inheritable
 from supervisor.config.problems import Scope
 from supervisor.config.service_kinds import SuccessStatus
-from supervisor.core.spec import DEFAULT_SIGNALS, FleetSpec, LogSpec, ServiceSpec
+from supervisor.core.spec import DEFAULT_SIGNALS, FleetSpec, LogSpec, Restart, ServiceSpec
 
 
 def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tuple[FleetSpec, LogSpec]:
@@ -21,10 +21,12 @@ def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tup
     if "stop_timeout" in supervisor:
         defaults["stop_timeout"] = supervisor.pop("stop_timeout")
     available = inheritable(scope.environ)
-    services = {
-        name: service_spec(name, {**defaults, **values}, available)
-        for name, values in _together(files, "services").items()
-    }
+    given = _together(files, "services")
+    main = given.get(supervisor.get("main"))
+    if main is not None:
+        # Its exit is to end the daemon. Restarted by default, it would do so only after its last chance.
+        main.setdefault("restart", Restart.NEVER)
+    services = {name: service_spec(name, {**defaults, **values}, available) for name, values in given.items()}
     signals = {**DEFAULT_SIGNALS, **_together(files, "signals")}
     return FleetSpec(services=services, signals=signals, **supervisor), LogSpec(**_together(files, "log"))
 

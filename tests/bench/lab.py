@@ -94,23 +94,26 @@ class Run:
 
     def helpers(self) -> list[int]:
         """The helper's processes, as seen from here."""
-        return [pid for pid in [self.pid1, *procfs.descendants(self.pid1)] if procfs.status(pid).get("Name") in _NAMES]
+        return [pid for pid in self._processes() if procfs.status(pid).get("Name") in _NAMES]
 
     def supervisors(self) -> list[int]:
         """PID 1 and everything below it that is not the helper: what the supervision costs."""
-        return [pid for pid in [self.pid1, *procfs.descendants(self.pid1)] if pid not in self.helpers()]
+        return [pid for pid in self._processes() if procfs.status(pid).get("Name") not in _NAMES]
+
+    def _processes(self) -> list[int]:
+        return [self.pid1, *procfs.descendants(self.pid1)]
 
     def unreaped(self) -> int:
         """Children of PID 1 beyond those that supervise and the helper's main process: zombies, or about to be."""
         return len(procfs.children(self.pid1))
 
     def settle(self) -> None:
-        """Wait until the supervisor has gone to sleep: three looks in a row see no wake-up."""
+        """Wait until PID 1 has gone to sleep: three looks in a row see no wake-up."""
         quiet, last = 0, -1
         deadline = time.monotonic() + 3  # some never sleep
         while quiet < 3 and time.monotonic() < deadline:
             time.sleep(0.005)
-            now = sum(procfs.switches(pid) for pid in self.supervisors())
+            now = procfs.switches(self.pid1)
             quiet = quiet + 1 if now == last else 0
             last = now
 

@@ -282,3 +282,12 @@ def test_a_flood_of_problems_ends(tmp_path: pathlib.Path) -> None:
     assert len(caught.value.problems) == 5000
     assert "did you mean 'restart-delay'" in caught.value.problems[0].message
     assert "did you mean" not in caught.value.problems[-1].message
+
+
+def test_main_service_is_not_restarted_unless_it_is_said() -> None:
+    """The exit of the main service ends the daemon: only a restart policy that is written down comes before that."""
+    text = '[supervisor]\nmain = "web"\n[services.web]\ncommand = "web"\n[services.log]\ncommand = "log"\n'
+    assert load_text(text).fleet.services["web"].restart is Restart.NEVER
+    assert load_text(text).fleet.services["log"].restart is Restart.ON_FAILURE
+    policy = text.replace('"web"\n[services.log]', '"web"\nrestart = "always"\n[services.log]')
+    assert load_text(policy).fleet.services["web"].restart is Restart.ALWAYS

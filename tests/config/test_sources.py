@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 
@@ -181,10 +182,24 @@ def test_a_file_whose_reading_fails() -> None:
     assert refused("/proc/self/mem") == ["/proc/self/mem: cannot be read: Input/output error"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_files_that_may_not_be_read(tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def nobodys_folder() -> Iterator[pathlib.Path]:
+    """A folder of a user who is not root, and for the time of the test we are that user."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        if os.geteuid() != 0:
+            yield pathlib.Path(path)
+            return
+        os.chown(path, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield pathlib.Path(path)
+        finally:
+            os.seteuid(0)
+
+
+def test_files_that_may_not_be_read(nobodys_folder: pathlib.Path) -> None:
     """A file or folder that is forbidden is a problem, not an absence."""
-    folder = tmp_path / "conf.d"
+    folder = nobodys_folder / "conf.d"
     folder.mkdir()
     write(folder, web=WEB)
     os.chmod(folder / "web.toml", 0)
