@@ -1,0 +1,427 @@
+"""A small world for the shell: processes, a clock, a loop and a journal that do only what a test tells them.
+
+The fake kernel knows its processes as the real one does: a zombie stays until it is reaped, orphans go to us, a
+signal to a group reaches its members. What no test expects (a wait for what is no zombie, a signal to everybody)
+raises, and is remembered in ``unexpected`` too, because the driver outlives what is raised.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from resource import struct_rusage
+from typing import Any
+
+from supervisor.core.signals import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from supervisor.core.spec import ServiceSpec
+from supervisor.runtime.kernel import CLD_CONTINUED, CLD_EXITED, CLD_STOPPED, Kernel, Stat
+from supervisor.runtime.lineage import VARIABLE
+
+OWN = 1
+"""Our own pid in the small world."""
+
+CLD_KILLED = 2
+CLD_DUMPED = 3
+NO_USAGE = struct_rusage((0.25, 0.125, 2048, *([0] * 13)))
+
+
+class UnexpectedCallError(Exception):
+    """The code under test did what no test expects of it."""
+
+
+class Failpoints:
+    """Places at which a failure can be made to happen, once.
+
+    Attributes:
+        passed: how often each place was passed.
+    """
+
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+        self.hit = False
+        self._at: tuple[str, int] | None = None
+        self._error: Exception = RuntimeError("injected")
+
+    def arm(self, where: str, number: int, error: Exception) -> None:
+        """Raise the error at the ``number``-th passage, counted from 1, of a place."""
+        self._at = (where, number)
+        self._error = error
+
+    def pass_by(self, where: str) -> None:
+        """The code has come to this place."""
+        self.passed[where] += 1
+        if self._at == (where, self.passed[where]):
+            self.hit = True
+            raise self._error
+
+
+class FakeClock:
+    """Monotonic seconds that pass when the test says so."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+
+class Process:
+    """One process of the small world.
+
+    Attributes:
+        obeys: signals that end it, beside KILL.
+        news: what its parent may wait for, as (si_code, si_status).
+        status: wait status once it is dead.
+        environment: what /proc would show of it.
+    """
+
+    def __init__(self, pid: int, parent: int, comm: str) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.pgrp = pid
+        self.session = pid
+        self.comm = comm
+        self.state = "S"
+        self.obeys = {SIGTERM}
+        self.news: deque[tuple[int, int]] = deque()
+        self.status: int | None = None
+        self.environment: dict[str, str] = {}
+
+
+class FakeKernel(Kernel):
+    """The kernel of the small world; every public method of the real one is replaced.
+
+    Attributes:
+        sent: signals that were sent, as (pid, signal), one by one for a group too.
+        trace: what happened in which order; others may add to it.
+        on_death: called with the pid of each process that dies.
+    """
+
+    def __init__(self, clock: FakeClock, failpoints: Failpoints | None = None) -> None:
+        self.clock = clock
+        self.failpoints = failpoints or Failpoints()
+        self.processes: dict[int, Process] = {}
+        self.sent: list[tuple[int, int]] = []
+        self.trace: list[tuple[str, int]] = []
+        self.unexpected: list[str] = []
+        self.on_death: Callable[[int], None] = lambda _pid: None
+        self._next_pid = 100
+
+    # What tests do
+
+    def add(self, comm: str, parent: int = OWN, *, pid: int | None = None, **changes: Any) -> Process:
+        """A new process, which leads its own group and session unless ``changes`` say otherwise."""
+        if pid is None:
+            self._next_pid += 1
+            pid = self._next_pid
+        process = Process(pid, parent, comm)
+        for key, value in changes.items():
+            setattr(process, key, value)
+        self.processes[pid] = process
+        return process
+
+    def exits(self, pid: int, code: int = 0) -> None:
+        """A process ends by itself."""
+        self._die(self.processes[pid], code << 8, CLD_EXITED, code)
+
+    def dies(self, pid: int, signal: int, *, core: bool = False) -> None:
+        """A process is ended by a signal from elsewhere."""
+        self._die(self.processes[pid], signal | (0x80 if core else 0), CLD_DUMPED if core else CLD_KILLED, signal)
+
+    def stops(self, pid: int, signal: int) -> None:
+        """A process is stopped."""
+        self.processes[pid].state = "T"
+        self.processes[pid].news.append((CLD_STOPPED, signal))
+
+    def continues(self, pid: int) -> None:
+        """A process is continued."""
+        self.processes[pid].state = "S"
+        self.processes[pid].news.append((CLD_CONTINUED, SIGCONT))
+
+    def alive(self) -> list[int]:
+        """Pids of those that live."""
+        return [pid for pid, process in self.processes.items() if process.state != "Z"]
+
+    def _die(self, process: Process, status: int, code: int, value: int) -> None:
+        process.state, process.status = "Z", status
+        process.news = deque([(code, value)])
+        for child in [other for other in self.processes.values() if other.parent == process.pid]:
+            child.parent = OWN
+        if process.parent != OWN:
+            del self.processes[process.pid]  # its parent waits for it
+        self.on_death(process.pid)
+
+    def _refuse(self, what: str) -> UnexpectedCallError:
+        self.unexpected.append(what)
+        return UnexpectedCallError(what)
+
+    # The seam
+
+    def monotonic(self) -> float:
+        """The fake clock's time."""
+        self.failpoints.pass_by("monotonic")
+        return self.clock.now
+
+    def own_pid(self) -> int:
+        """The tests' daemon is PID 1."""
+        self.failpoints.pass_by("own_pid")
+        return OWN
+
+    def peek(self) -> tuple[int, int, int] | None:
+        """The first of our children with news."""
+        self.failpoints.pass_by("peek")
+        ours = [process for process in self.processes.values() if process.parent == OWN]
+        if not ours:
+            raise ChildProcessError
+        return next(((process.pid, *process.news[0]) for process in ours if process.news), None)
+
+    def reap(self, pid: int) -> tuple[int, struct_rusage]:
+        """Consume a zombie; anything else is a mistake."""
+        self.failpoints.pass_by("reap")
+        process = self.processes.get(pid)
+        if process is None or process.status is None or process.parent != OWN:
+            raise self._refuse(f"reap of {pid}, which is no zombie of ours")
+        del self.processes[pid]
+        self.trace.append(("reap", pid))
+        return process.status, NO_USAGE
+
+    def consume_stop(self, pid: int) -> None:
+        """Consume a stop or continue; without one it is a mistake."""
+        self.failpoints.pass_by("consume_stop")
+        process = self.processes.get(pid)
+        if process is None or not process.news:
+            raise self._refuse(f"consume_stop of {pid}, which has no news")
+        process.news.popleft()
+        self.trace.append(("consume_stop", pid))
+
+    def kill(self, pid: int, signal: int) -> None:
+        """Signal one process; a group or everybody is a mistake."""
+        self.failpoints.pass_by("kill")
+        if pid <= OWN:
+            raise self._refuse(f"kill({pid}, {signal})")
+        if pid not in self.processes:
+            raise ProcessLookupError(3, "No such process")
+        self._deliver(self.processes[pid], signal)
+
+    def kill_group(self, pgrp: int, signal: int) -> None:
+        """Signal a group; its zombies count as members."""
+        self.failpoints.pass_by("kill_group")
+        if pgrp <= OWN:
+            raise self._refuse(f"kill_group({pgrp}, {signal})")
+        members = [process for process in self.processes.values() if process.pgrp == pgrp]
+        if not members:
+            raise ProcessLookupError(3, "No such process")
+        for process in members:
+            self._deliver(process, signal)
+
+    def _deliver(self, process: Process, signal: int) -> None:
+        self.sent.append((process.pid, signal))
+        if process.state == "Z":
+            return
+        if signal == SIGKILL or (signal in process.obeys and process.state != "T"):
+            self.dies(process.pid, signal)
+        elif signal == SIGSTOP:
+            self.stops(process.pid, signal)
+        elif signal == SIGCONT and process.state == "T":
+            self.continues(process.pid)
+
+    def stat(self, pid: int) -> Stat | None:
+        """What /proc would say."""
+        self.failpoints.pass_by("stat")
+        process = self.processes.get(pid)
+        if process is None:
+            return None
+        return Stat(process.comm, process.state, process.parent, process.pgrp, process.session)
+
+    def environment(self, pid: int, name: str) -> str | None:
+        """Of a living process only, as with the real one."""
+        self.failpoints.pass_by("environment")
+        process = self.processes.get(pid)
+        return None if process is None or process.state == "Z" else process.environment.get(name)
+
+    def children(self, pid: int) -> list[int]:
+        """Those whose parent it is."""
+        self.failpoints.pass_by("children")
+        return [process.pid for process in self.processes.values() if process.parent == pid]
+
+    def descendants(self) -> list[int]:
+        """All below us."""
+        self.failpoints.pass_by("descendants")
+        found = self.children(OWN)
+        for pid in found:
+            found += self.children(pid)
+        return found
+
+
+class Recorder:
+    """A journal that keeps its records."""
+
+    def __init__(self, failpoints: Failpoints | None = None) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._failpoints = failpoints or Failpoints()
+
+    def emit(self, level: str, event: str, /, **fields: object) -> None:
+        """Keep one record."""
+        self._failpoints.pass_by("emit")
+        self.records.append({"level": level, "event": event, **fields})
+
+    def events(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """Records of one kind with these fields."""
+        wanted = {"event": event, **fields}
+        return [record for record in self.records if wanted.items() <= record.items()]
+
+
+class Timer:
+    """A call that is due at some time."""
+
+    def __init__(self, at: float, call: Callable[[], Any]) -> None:
+        self.at = at
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Call it off."""
+        self.cancelled = True
+
+
+class FakeLoop:
+    """An event loop whose turns the test takes; like the real ones it outlives what a callback raises.
+
+    Attributes:
+        errors: what callbacks raised.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.errors: list[BaseException] = []
+        self._soon: deque[Callable[[], Any]] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._readers: dict[int, Callable[[], Any]] = {}
+        self._readable: Callable[[int], bool] = lambda _fd: False
+        self._count = 0
+
+    def readable_when(self, readable: Callable[[int], bool]) -> None:
+        """Who is asked whether a descriptor is readable."""
+        self._readable = readable
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> Timer:
+        """Queue for the next turn."""
+        self._soon.append(lambda: callback(*args))
+        return Timer(self.clock.now, callback)
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
+        """Queue for later."""
+        assert delay >= 0
+        timer = Timer(self.clock.now + delay, lambda: callback(*args))
+        self._count += 1
+        heappush(self._timers, (timer.at, self._count, timer))
+        return timer
+
+    def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
+        """Watch a descriptor."""
+        self._readers[fd] = lambda: callback(*args)
+
+    def pending_timers(self) -> list[float]:
+        """When the timers that are not called off are due."""
+        return sorted(at for at, _, timer in self._timers if not timer.cancelled)
+
+    def turn(self) -> bool:
+        """One turn: readers, due timers, then what was queued before; whether there was anything to do."""
+        calls = [callback for fd, callback in self._readers.items() if self._readable(fd)]
+        while self._timers and self._timers[0][0] <= self.clock.now:
+            timer = heappop(self._timers)[2]
+            if not timer.cancelled:
+                calls.append(timer.call)
+        calls += self._soon
+        self._soon.clear()
+        for call in calls:
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - as the real loops: told to the exception handler
+                self.errors.append(error)
+        return bool(calls)
+
+    def settle(self, turns: int = 200) -> None:
+        """Take turns until there is nothing to do now."""
+        for _ in range(turns):
+            if not self.turn():
+                return
+        raise AssertionError(f"still busy after {turns} turns")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, from timer to timer."""
+        end = self.clock.now + seconds
+        self.settle()
+        while (pending := self.pending_timers()) and pending[0] <= end:
+            self.clock.now = max(self.clock.now, pending[0])
+            self.settle()
+        self.clock.now = end
+        self.settle()
+
+
+class FakeSignals:
+    """Signals to the daemon that the test sends."""
+
+    fd = 77
+
+    def __init__(self, failpoints: Failpoints | None = None) -> None:
+        self.pending: list[tuple[int, int]] = []
+        self._failpoints = failpoints or Failpoints()
+
+    def read(self) -> list[tuple[int, int]]:
+        """All that are pending."""
+        self._failpoints.pass_by("signals.read")
+        news, self.pending = self.pending, []
+        return news
+
+
+class FakeLauncher:
+    """Starts processes of the small world.
+
+    Attributes:
+        outcomes: by service, what is raised instead of starting, one start after the other.
+        tails: by pid, the last lines of its output.
+        obeys: by service, the signals that end its process.
+    """
+
+    def __init__(self, kernel: FakeKernel, failpoints: Failpoints | None = None) -> None:
+        self.outcomes: dict[str, deque[Exception | None]] = {}
+        self.tails: dict[int, list[str]] = {}
+        self.obeys: dict[str, set[int]] = {}
+        self.launched: list[str] = []
+        self._kernel = kernel
+        self._failpoints = failpoints or Failpoints()
+
+    def fails(self, service: str, errors: Iterable[Exception | None]) -> None:
+        """The next starts of a service fail so; None for one that does not."""
+        self.outcomes[service] = deque(errors)
+
+    def launch(self, spec: ServiceSpec) -> int:
+        """Start, or raise what the test ordered."""
+        self._failpoints.pass_by("launch")
+        self.launched.append(spec.name)
+        outcomes = self.outcomes.get(spec.name)
+        error = outcomes.popleft() if outcomes else None
+        if error is not None:
+            raise error
+        process = self._kernel.add(spec.command[0], environment={VARIABLE: spec.name})
+        process.obeys = self.obeys.get(spec.name, {SIGTERM})
+        return process.pid
+
+    def last_words(self, pid: int) -> list[str]:
+        """Remember when it was asked for."""
+        self._failpoints.pass_by("last_words")
+        self._kernel.trace.append(("last_words", pid))
+        return self.tails.get(pid, [])
+
+
+class FakeManager:
+    """A service manager that remembers what it was told."""
+
+    def __init__(self, failpoints: Failpoints | None = None) -> None:
+        self.told: list[str] = []
+        self.refuses: OSError | None = None
+        self._failpoints = failpoints or Failpoints()
+
+    def tell(self, message: str) -> None:
+        """Remember, or refuse."""
+        self._failpoints.pass_by("tell")
+        if self.refuses is not None:
+            raise self.refuses
+        self.told.append(message)
