@@ -188,8 +188,8 @@ class Capture:
     def _drain(self, pipe: Pipe, *, force: bool = False) -> None:
         """Read until the pipe is empty, or for as much as it can hold; what comes later is not the dead child's."""
         pipe.drain_due = False
-        left = fcntl.fcntl(pipe.read_fd, fcntl.F_GETPIPE_SZ) if pipe.read_fd >= 0 else 0
-        while left > 0:
+        left = fcntl.fcntl(pipe.read_fd, fcntl.F_GETPIPE_SZ) if pipe.read_fd >= 0 else -1
+        while left >= 0:  # with 0 left a pipe that was full is read once more, to see that it is empty
             if not force and self._sink.room <= 0:
                 pipe.drain_due = True
                 self._waiting[pipe] = None
@@ -197,7 +197,7 @@ class Capture:
             count = self._read(pipe, force=force)
             if count < 0:
                 self._take(pipe, pipe.splitter.flush(), force=force)
-            left = left - count if count > 0 else 0
+            left = left - count if count > 0 else -1
 
     def _read(self, pipe: Pipe, *, force: bool = False) -> int:
         """Read one chunk; return its length, 0 at the end of file (the pipe is closed then), -1 if nothing is there."""

@@ -12,11 +12,15 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.core.signals import CATCHABLE
+from supervisor.core.signals import CATCHABLE, SIGPIPE, SIGXFSZ
 from supervisor.runtime.libc import signalfd
 
 _RECORD = 128
 _BATCH = 64
+
+_OF_WRITES = frozenset({SIGPIPE, SIGXFSZ})
+"""Sent by the kernel in the writer's own name when a write fails; the write's errno has told it already. Blocked, they
+are not ignored: to report one to a reader that is gone would bring the next."""
 
 
 class SignalSource:
@@ -35,10 +39,11 @@ class SignalSource:
         except BlockingIOError:
             return []
         # struct signalfd_siginfo: ssi_signo, ssi_errno, ssi_code, ssi_pid, ...; four bytes each
-        return [
+        news = [
             (int.from_bytes(data[at : at + 4], sys.byteorder), int.from_bytes(data[at + 12 : at + 16], sys.byteorder))
             for at in range(0, len(data), _RECORD)
         ]
+        return [(signal, sender) for signal, sender in news if signal not in _OF_WRITES or sender != os.getpid()]
 
     def close(self) -> None:
         """Give the descriptor back; the signals stay blocked."""

@@ -123,6 +123,23 @@ def test_drain_comes_before_what_is_written_next(room: Room) -> None:
     assert room.capture.drain(9) == []
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_drain_of_a_full_pipe(room: Room, held: bool) -> None:
+    """A pipe as full as it can be, of one unfinished line, is drained to the end, whether or not it is still held."""
+    writer = room.child(pid=9)
+    os.write(writer, b"x" * 65536)
+    if not held:
+        os.close(writer)
+    room.capture.drain(9)
+    room.journal.emit("info", "child_exited")
+    room.read()
+    assert room.records[-1]["event"] == "child_exited"
+    assert "".join(room.messages) == "x" * 65536
+    if held:
+        os.close(writer)
+        room.read()
+
+
 def test_drain_after_the_end_of_file_was_seen(room: Room) -> None:
     """If the loop saw the end first there is nothing left to read, and the tail is there all the same."""
     writer = room.child(pid=9)

@@ -165,7 +165,7 @@ def test_structlog_does_not_bring_rich(tmp_path: object) -> None:
     os.mkdir(folder)
     with open(os.path.join(folder, "__init__.py"), "w", encoding="utf-8") as file:
         file.write("")
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd(), *sys.path])}
     ran = subprocess.run(
         [sys.executable, "-c", _IMPORT_PROGRAM + "import rich\n"],
         capture_output=True,
