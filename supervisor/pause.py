@@ -113,7 +113,7 @@ class Pause:
 
     def before_reap(self, pid: int, _status: int) -> None:
         """The zombie's name can still be read."""
-        self._zombie = self._kernel.stat(pid)
+        self._zombie = self._kernel.stat(pid) if self._journal.wants("info") else None
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """An orphan is gone."""

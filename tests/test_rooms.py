@@ -21,8 +21,6 @@ CORE_LIBRARIES = {
     "functools",
     "heapq",
     "itertools",
-    "msgspec",
-    "msgspec.structs",
     "typing",
     "zlib",
 }
@@ -73,10 +71,13 @@ START_PATH_DOES_WITHOUT = {
     "socket",
     "ssl",
     "shutil",
+    "msgspec",
+    "uuid",
+    "decimal",
 }
 """What is loaded only when the first programs run: together it takes longer than all the rest of the start."""
 
-PAUSE_DOES_WITHOUT = {*START_PATH_DOES_WITHOUT, "enum", "re", "typing", "msgspec", "argparse", "tomllib", "ctypes"}
+PAUSE_DOES_WITHOUT = {*START_PATH_DOES_WITHOUT, "enum", "re", "typing", "argparse", "tomllib", "ctypes"}
 """What the pause mode never loads: it has ten megabytes to live in."""
 
 

@@ -78,6 +78,10 @@ class Journal:
         self.seq = 0
         sink.on_drain(self._tell_losses)
 
+    def wants(self, level: str) -> bool:
+        """Whether a record of this level would be written: who has to read much to make one may ask first."""
+        return LEVELS[level] >= self._least
+
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one event.
 

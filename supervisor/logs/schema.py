@@ -173,7 +173,9 @@ EVENTS: dict[str, Event] = {
             "duration_s": _seconds("how long it ran, seconds"),
             **_USAGE,
             "oom_killed": _boolean("whether the kernel killed it for want of memory"),
-            "tail": _optional(_strings("last lines of its output, when it ended unexpectedly")),
+            "tail": _optional(
+                _strings("last lines of its output (ten, or 1 KiB, of each stream), when the end was not expected")
+            ),
         },
         ending=True,
     ),

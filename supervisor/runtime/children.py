@@ -112,7 +112,8 @@ class Children:
         """The pid is still its own: read its name, clear its group, take its last words."""
         child = self._children.get(pid)
         if child is None:
-            self._zombie = self._kernel.stat(pid)
+            if self._journal.wants("info"):
+                self._zombie = self._kernel.stat(pid)
             return
         if self._oom is not None and term_signal(status) == SIGKILL and not child.killed_by_us:
             self._oom_killed = self._oom.killed(pid)
@@ -132,10 +133,7 @@ class Children:
         elif pid in self._disowned:
             self._disowned.discard(pid)
         else:
-            identity = self._identity(zombie)
-            self._may_have_adopted |= "origin" in identity
-            fields = {**identity, **status_fields(status), **usage_fields(usage)}
-            self._journal.emit("info", "orphan_exited", pid=pid, **fields)
+            self._orphan_exited(pid, zombie, status, usage)
 
     def stopped(self, pid: int, signal: int) -> None:
         """A process was stopped; no service changes its state for that."""
@@ -146,6 +144,16 @@ class Children:
     def continued(self, pid: int, signal: int) -> None:
         """A process was continued."""
         self._report_stop("continued", pid, signal)
+
+    def _orphan_exited(self, pid: int, zombie: Stat | None, status: int, usage: struct_rusage) -> None:
+        if not self._journal.wants("info"):
+            return
+        if zombie is not None and zombie.session == pid:
+            # It led a session, so it was a daemon: what it leaves may have sessions of its own, and is ours now. The
+            # orphans of others are known by their session, and looking each time would cost more than all the rest.
+            self._may_have_adopted = True
+        fields = {**self._identity(zombie), **status_fields(status), **usage_fields(usage)}
+        self._journal.emit("info", "orphan_exited", pid=pid, **fields)
 
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]

@@ -12,6 +12,9 @@ from supervisor.core.spec import ServiceSpec
 class Journal(Protocol):
     """Where records go."""
 
+    def wants(self, level: str) -> bool:
+        """Whether a record of this level would be written."""
+
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one record."""
 

@@ -6,9 +6,10 @@ import select
 import signal
 import statistics
 import subprocess
+import sys
 import time
 
-from tests.bench.forms import MS, Lab, Table, medians, take_turns
+from tests.bench.forms import MS, Lab, Row, Table, medians, take_turns
 from tests.bench.lab import Run
 from tests.bench.peers import Command, interpreter, unit_peer
 
@@ -21,7 +22,7 @@ def start(lab: Lab) -> Table:
     forms = lab.forms([*lab.peers, unit_peer()])
     bare = {
         "interpreter -I -S": [interpreter(), "-I", "-S", "-c", "pass"],
-        "interpreter -I": [interpreter(), "-I", "-c", "pass"],
+        "interpreter -I": [sys.executable, "-I", "-c", "pass"],
     }
 
     def take(command: Command) -> float:
@@ -69,35 +70,38 @@ def restart(lab: Lab) -> Table:
 
 
 def window(lab: Lab) -> Table:
-    """For how long after its exec PID 1 loses a TERM: the longest delay at which one was lost, of several tries."""
+    """For how long after its exec PID 1 loses a TERM: of several tries at each delay, the longest that lost one.
+
+    And the longest that lost at least half of its tries, which a busy machine stretches less.
+    """
     forms = lab.forms([peer for peer in lab.peers if peer.name != "supervisord"])  # that one loses them for 300 ms
     forms |= {f"{peer.name} pause": peer.pause for peer in lab.peers if peer.pause is not None}
     unit = lab.service(unit_peer())
     if unit is not None:
         forms["pausevisor -m service"] = unit
-    table: Table = {name: {"lost_until_ms": 0.0, "lost": 0.0, "tries": 0.0} for name in forms}
-    for _ in range(max(1, lab.rounds // 4)):
-        for delay in DELAYS_MS:
-            for name, command in forms.items():
-                row = table[name]
-                with lab.run(command) as run:
-                    late = _term_after(run, delay)
-                    kept = run.ends(1.5)
-                row["tries"] = float(row["tries"]) + 1
-                if not kept:
-                    row["lost"] = float(row["lost"]) + 1
-                    row["lost_until_ms"] = max(float(row["lost_until_ms"]), late)
-    return table
+    lost: dict[str, list[int]] = {name: [] for name in forms}
+    tries = max(1, lab.rounds // 4)
+    for delay in DELAYS_MS * tries:
+        for name, command in forms.items():
+            with lab.run(command) as run:
+                _term_after(run, delay)
+                if not run.ends(1.5):
+                    lost[name].append(delay)
+    return {name: _window_row(delays, tries) for name, delays in lost.items()}
 
 
-def _term_after(run: Run, delay: float) -> float:
-    """Send TERM so many milliseconds after exec; returns how many it was."""
+def _window_row(delays: list[int], tries: int) -> Row:
+    often = [delay for delay in delays if delays.count(delay) * 2 >= tries]
+    return {"lost_until_ms": float(max(delays, default=0)), "half_lost_until_ms": float(max(often, default=0))}
+
+
+def _term_after(run: Run, delay: int) -> None:
+    """Send TERM so many milliseconds after exec."""
     began = run.word("exec")
     pid = run.pid1
-    while (now := time.monotonic_ns()) < began + delay / MS:
+    while time.monotonic_ns() < began + delay / MS:
         pass
     os.kill(pid, signal.SIGTERM)
-    return (now - began) * MS
 
 
 def latency(lab: Lab) -> Table:

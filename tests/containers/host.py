@@ -48,7 +48,8 @@ def attempt(
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:
-        pytest.fail(f"{' '.join(command)}: no end after {timeout} s")
+        late = f"{' '.join(command)}: no end after {timeout} s"
+    pytest.fail(late)
 
 
 @contextlib.contextmanager

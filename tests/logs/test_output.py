@@ -58,6 +58,17 @@ def test_any_bytes_in_records_of_bounded_length(messages: list[bytes], limit: in
     assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
 
 
+@pytest.mark.parametrize(
+    "unit", [b"\\", b"a\\", b"\\\\u0041", b"\0", b"a\0", b'"', b"\\\t", b"\xf0\x9f\x98\x80", b"\xff\\"]
+)
+@pytest.mark.parametrize("limit", range(300, 320))
+def test_no_cut_goes_through_an_escape_or_a_character(unit: bytes, limit: int) -> None:
+    """Wherever a cut falls, no escape sequence and no character is cut in two."""
+    records, data = render(OutputLines(limit), [unit * 500])
+    assert all(len(line) <= limit for line in data.splitlines(keepends=True))
+    assert joined(records) == [(unit * 500).decode("utf-8", "replace")]
+
+
 @patient
 @given(st.lists(_AWKWARD, min_size=1))
 def test_the_bulk_and_the_single_way_agree(messages: list[bytes]) -> None:

@@ -220,7 +220,7 @@ def test_a_signal_can_mean_shutdown_or_nothing(start: Launcher, place: How) -> N
     """`[signals]` makes any signal a shutdown, and TERM itself can be passed on instead."""
     daemon = start.services(
         signals({"SIGUSR1": "shutdown", "SIGTERM": "forward"}),
-        service("web", *program("actor", "any=stay", "USR1=exit:0")),
+        service("web", *program("actor", "any=stay"), stop_timeout="200ms"),
         how=place,
     )
     daemon.wait_line("ready")

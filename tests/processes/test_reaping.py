@@ -166,7 +166,7 @@ def test_a_core_dump_is_told(start: Launcher, place: How) -> None:
     """Death by SEGV gives 139, and `core_dumped` says what the kernel says about a core file here."""
     folder = os.path.join(start.folder, "cores")
     os.mkdir(folder, 0o777)
-    script = "ulimit -c unlimited; exec python3 -c 'import os; os.kill(os.getpid(), 11)'"
+    script = f"ulimit -c unlimited; exec {sys.executable} -ISc 'import os; os.kill(os.getpid(), 11)'"
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     control = subprocess.Popen(["sh", "-c", script], cwd=folder)
     _, status = os.waitpid(control.pid, 0)

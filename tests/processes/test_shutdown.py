@@ -101,7 +101,7 @@ def test_a_hundred_services_go_down_together(start: Launcher, place: How, loop: 
 
 
 @pytest.mark.namespace
-@pytest.mark.parametrize("turn", range(5))
+@pytest.mark.parametrize("turn", range(3))
 def test_nothing_is_restarted_once_shutdown_has_started(start: Launcher, place: How, loop: str, turn: int) -> None:
     """Twenty services that end all the time: TERM falls on many deaths, and none of them is followed by a start."""
     daemon = start.services(

@@ -66,6 +66,7 @@ class Process:
 
     Attributes:
         obeys: signals that end it, beside KILL.
+        pending: signals that it was sent.
         news: what its parent may wait for, as (si_code, si_status).
         status: wait status once it is dead.
         environment: what /proc would show of it.
@@ -79,6 +80,7 @@ class Process:
         self.comm = comm
         self.state = "S"
         self.obeys = {SIGTERM}
+        self.pending: set[int] = set()
         self.news: deque[tuple[int, int]] = deque()
         self.status: int | None = None
         self.environment: dict[str, str] = {}
@@ -214,12 +216,17 @@ class FakeKernel(Kernel):
         self.sent.append((process.pid, signal))
         if process.state == "Z":
             return
-        if signal == SIGKILL or (signal in process.obeys and process.state != "T"):
-            self.dies(process.pid, signal)
+        if signal == SIGCONT and process.state == "T":
+            self.continues(process.pid)
         elif signal == SIGSTOP:
             self.stops(process.pid, signal)
-        elif signal == SIGCONT and process.state == "T":
-            self.continues(process.pid)
+        else:
+            process.pending.add(signal)
+        # a stopped process sees nothing but KILL until it is continued
+        seen = {SIGKILL} if process.state == "T" else {SIGKILL, *process.obeys}
+        for deadly in process.pending & seen:
+            self.dies(process.pid, deadly)
+            return
 
     def stat(self, pid: int) -> Stat | None:
         """What /proc would say."""

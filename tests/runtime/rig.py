@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from msgspec.structs import replace
+from supervisor.core.record import replace
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet

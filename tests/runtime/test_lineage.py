@@ -1,0 +1,84 @@
+"""Sessions and services: what is remembered, and for how long."""
+
+import pytest
+
+from supervisor.runtime.kernel import Stat
+from supervisor.runtime.lineage import VARIABLE, Lineage
+from tests.runtime.fakes import FakeClock, FakeKernel
+
+SERVICES = frozenset({"web", "db"})
+
+
+@pytest.fixture
+def kernel() -> FakeKernel:
+    """A small world without a process."""
+    return FakeKernel(FakeClock())
+
+
+@pytest.fixture
+def lineage(kernel: FakeKernel) -> Lineage:
+    """A memory without a session."""
+    return Lineage(kernel)
+
+
+def member(session: int, pgrp: int = 0) -> Stat:
+    """A dead process of a session."""
+    return Stat("worker", "Z", 1, pgrp, session)
+
+
+def test_a_services_session_is_its_own(lineage: Lineage) -> None:
+    """By session first, by group where the session is another's, and unknown otherwise."""
+    lineage.started(10, "web")
+    lineage.started(20, "db")
+    assert lineage.origin(member(10)) == "web"
+    assert lineage.origin(member(5, pgrp=20)) == "db"
+    assert lineage.origin(member(10, pgrp=20)) == "web"
+    assert lineage.origin(member(5, pgrp=5)) is None
+
+
+def test_a_number_that_comes_again_is_the_later_owners(lineage: Lineage) -> None:
+    """A session's number is reused only when its last process is gone."""
+    lineage.started(10, "web")
+    lineage.started(10, "db")
+    assert lineage.origin(member(10)) == "db"
+
+
+def test_the_memory_is_bounded(lineage: Lineage) -> None:
+    """After many thousand starts the oldest are forgotten; one that was started again counts as new."""
+    lineage.started(1, "web")
+    lineage.started(2, "web")
+    for pid in range(3, 4098):
+        lineage.started(pid, "db")
+    assert lineage.origin(member(1)) is None
+    lineage.started(2, "web")
+    lineage.started(5000, "db")
+    assert lineage.origin(member(2)) == "web"
+    assert lineage.origin(member(3)) is None
+
+
+def test_a_session_learned_from_one_process_holds_for_others(kernel: FakeKernel, lineage: Lineage) -> None:
+    """The environment of one member names the whole session."""
+    leader = kernel.add("daemon", environment={VARIABLE: "web"}).pid
+    lineage.look([leader], SERVICES)
+    assert lineage.origin(member(leader)) == "web"
+
+
+def test_the_dead_and_the_gone_teach_nothing(kernel: FakeKernel, lineage: Lineage) -> None:
+    """A zombie has no environment, and a process that has gone has nothing."""
+    zombie = kernel.add("daemon", environment={VARIABLE: "web"}).pid
+    kernel.exits(zombie)
+    lineage.look([zombie, 4711], SERVICES)
+    assert lineage.origin(member(zombie)) is None
+
+
+def test_a_number_is_looked_at_again_after_its_owner_was_reaped(kernel: FakeKernel, lineage: Lineage) -> None:
+    """A process is read once; the next one with its number is another process."""
+    pid = kernel.add("first").pid
+    lineage.look([pid], SERVICES)
+    lineage.look([pid], SERVICES)
+    assert kernel.failpoints.passed["stat"] == 1
+    kernel.exits(pid)
+    lineage.reaped(pid)
+    kernel.add("second", pid=pid, environment={VARIABLE: "db"})
+    lineage.look([pid], SERVICES)
+    assert lineage.origin(member(pid)) == "db"
