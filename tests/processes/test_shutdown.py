@@ -11,7 +11,10 @@ from tests.helpers.settings import program, service, table
 def test_a_child_that_ignores_term_is_killed(start: Launcher, place: How, loop: str) -> None:
     """After `stop-timeout` a child that ignores TERM gets KILL, and is named as late."""
     daemon = start.services(
-        service("deaf", *program("actor", "any=stay"), stop_timeout="300ms"), options=("--loop", loop), how=place
+        table("supervisor", shutdown_timeout="100s"),
+        service("deaf", *program("actor", "any=stay"), stop_timeout="300ms"),
+        options=("--loop", loop),
+        how=place,
     )
     daemon.wait_line("ready")
     assert daemon.stop() == 0
@@ -40,7 +43,9 @@ def test_a_stopped_child_ends_gracefully(start: Launcher, place: How, loop: str)
 def test_a_child_that_stops_itself_at_term_is_killed(start: Launcher, place: How) -> None:
     """A child that answers TERM, and CONT too, by stopping is killed at its deadline."""
     daemon = start.services(
-        service("web", *program("actor", "TERM=stop", "CONT=stop"), stop_timeout="300ms"), how=place
+        table("supervisor", shutdown_timeout="100s"),
+        service("web", *program("actor", "TERM=stop", "CONT=stop"), stop_timeout="300ms"),
+        how=place,
     )
     daemon.wait_line("ready")
     assert daemon.stop() == 0

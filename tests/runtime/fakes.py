@@ -19,6 +19,8 @@ from supervisor.runtime.lineage import VARIABLE
 OWN = 1
 """Our own pid in the small world."""
 
+LEVELS = ["debug", "info", "warning", "error", "critical"]
+
 CLD_KILLED = 2
 CLD_DUMPED = 3
 NO_USAGE = struct_rusage((0.25, 0.125, 2048, *([0] * 13)))
@@ -257,16 +259,26 @@ class FakeKernel(Kernel):
 
 
 class Recorder:
-    """A journal that keeps its records."""
+    """A journal that keeps its records.
+
+    Attributes:
+        least: the level from which on it wants records.
+    """
 
     def __init__(self, failpoints: Failpoints | None = None) -> None:
         self.records: list[dict[str, Any]] = []
+        self.least = "debug"
         self._failpoints = failpoints or Failpoints()
+
+    def wants(self, level: str) -> bool:
+        """Whether a record of this level would be kept."""
+        return LEVELS.index(level) >= LEVELS.index(self.least)
 
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Keep one record."""
         self._failpoints.pass_by("emit")
-        self.records.append({"level": level, "event": event, **fields})
+        if self.wants(level):
+            self.records.append({"level": level, "event": event, **fields})
 
     def events(self, event: str, **fields: object) -> list[dict[str, Any]]:
         """Records of one kind with these fields."""
