@@ -25,13 +25,16 @@ from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.notify import VARIABLE as NOTIFY_SOCKET
 from supervisor.runtime.notify import Manager
-from supervisor.runtime.process import become_reaper, close_descriptors
+from supervisor.runtime.process import become_reaper, close_descriptors, reserve_descriptors
 from supervisor.runtime.terminal import JobControl, controlling_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+_RESERVE = 20
+"""Descriptors for the event loop, the signals and what is made at the first need."""
 
 _STALLED_AFTER = 1.0
 """Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
@@ -55,6 +58,10 @@ class Plan(Record):
     sources: tuple[str, ...] = ()
     sockets: tuple[int, ...] = ()
     parent_death_signal: int | None = None
+
+
+class StartError(Exception):
+    """The daemon can't start; nothing was started."""
 
 
 class Daemon:
@@ -96,10 +103,18 @@ class Daemon:
         """Run until nothing is left to do; the exit code."""
         loop_name = self._choose_loop()
         self._announce(mode, loop_name)
+        # The loop will need descriptors when the programs are running already: too late to find that there are none.
+        reserve = _reserve()
         self._driver.start()
+        close_descriptors(reserve)
         from supervisor.runtime.loops import make_loop  # noqa: PLC0415 - after the first programs run
 
-        self._loop = make_loop(loop_name)
+        try:
+            self._loop = make_loop(loop_name)
+        except ImportError as error:
+            message = f"{loop_name} can't be imported ({error}): asyncio takes its place"
+            self._journal.emit("warning", "supervisor_warning", message=message)
+            self._loop = make_loop("asyncio")
         self._loop.set_exception_handler(self._loop_error)
         from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
         from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
@@ -115,9 +130,10 @@ class Daemon:
         return self._end()
 
     def _choose_loop(self) -> str:
-        if self._plan.loop is not None:
-            return self._plan.loop
-        return "uvloop" if PathFinder.find_spec("uvloop") is not None else "asyncio"
+        installed = PathFinder.find_spec("uvloop") is not None and sys.modules.get("uvloop", self) is not None
+        if self._plan.loop == "uvloop" and not installed:
+            raise StartError("uvloop is not installed: install it, or leave the choice of the loop to us")
+        return self._plan.loop or ("uvloop" if installed else "asyncio")
 
     def _announce(self, mode: str, loop_name: str) -> None:
         python = ".".join(map(str, sys.version_info[:3]))
@@ -157,7 +173,6 @@ class Daemon:
 
     def _end(self) -> int:
         """Give the reader of our output the rest, unless it has stopped reading."""
-        self._capture.close()
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
@@ -166,13 +181,23 @@ class Daemon:
         return self._exit_code
 
 
+def _reserve() -> list[int]:
+    try:
+        return reserve_descriptors(_RESERVE)
+    except OSError as error:
+        raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
+
+
 def run(plan: Plan) -> NoReturn:
     """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
 
     Raises:
-        OSError: the log can't be opened; nothing was started.
+        StartError: something the daemon needs is missing; nothing was started.
     """
-    sink = open_sink(plan.log.to)
+    try:
+        sink = open_sink(plan.log.to)
+    except OSError as error:
+        raise StartError(f"cannot write the log to {plan.log.to!r}: {error.strerror}") from None
     mode = become_reaper()
     if plan.parent_death_signal is not None:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for

@@ -69,6 +69,7 @@ class Pause:
         self._began: float | None = None
         self._killing = False
         self._finished = False
+        loop.on_error = self._mistake
         self._killed: list[str] = []
 
     # -- signals -------------------------------------------------------------------------------------------------
@@ -76,6 +77,8 @@ class Pause:
     def signals(self, news: list[tuple[int, int]]) -> None:
         """Signals to us were read, as (number, sender)."""
         for signal, sender in news:
+            if self._finished:
+                return  # the last record is written
             self._signal(signal, sender)
 
     def _signal(self, signal: int, sender: int) -> None:
@@ -86,7 +89,7 @@ class Pause:
         fields: dict[str, object] = {"signal": signal, "signal_name": signal_name(signal), "action": action}
         if sender:
             fields["sender_pid"] = sender
-        self._journal.emit("info", "signal_received", **fields)
+        self._say("info", "signal_received", **fields)
         if action == "shutdown":
             self._shut_down(signal)
         elif action == "kill":
@@ -113,12 +116,12 @@ class Pause:
 
     def before_reap(self, pid: int, _status: int) -> None:
         """The zombie's name can still be read."""
-        self._zombie = self._kernel.stat(pid) if self._journal.wants("info") else None
+        self._zombie = self._stat(pid) if self._journal.wants("info") else None
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """An orphan is gone."""
         name = self._zombie.comm if self._zombie else ""
-        self._journal.emit("info", "orphan_exited", pid=pid, comm=name, **status_fields(status), **usage_fields(usage))
+        self._say("info", "orphan_exited", pid=pid, comm=name, **status_fields(status), **usage_fields(usage))
 
     def stopped(self, pid: int, signal: int) -> None:
         """An orphan was stopped."""
@@ -129,36 +132,67 @@ class Pause:
         self._report("orphan_continued", pid, signal)
 
     def _report(self, event: str, pid: int, signal: int) -> None:
-        stat = self._kernel.stat(pid)
-        self._journal.emit(
+        stat = self._stat(pid)
+        self._say(
             "info", event, pid=pid, comm=stat.comm if stat else "", signal=signal, signal_name=signal_name(signal)
         )
 
     # -- the end -------------------------------------------------------------------------------------------------
 
+    # Each step first arranges for the next one: whatever fails in it, the end comes.
+
     def _shut_down(self, signal: int) -> None:
         self._began = self._kernel.monotonic()
-        self._journal.emit("info", "shutdown_started", reason=f"signal {signal_name(signal)}")
+        self._loop.set_deadline(self._began + SHUTDOWN_TIMEOUT, self._kill)
+        self._say("info", "shutdown_started", reason=f"signal {signal_name(signal)}")
         self._descendants.terminate(self._kernel.descendants(), SIGTERM)
         if not self._reaper.has_children():
             self._finish()
-            return
-        self._loop.set_deadline(self._began + SHUTDOWN_TIMEOUT, self._kill)
 
     def _kill(self) -> None:
         self._killing = True
-        self._killed += self._descendants.kill().values()
         self._loop.set_deadline(self._kernel.monotonic() + LAST_GRACE, self._finish)
+        self._killed += self._descendants.kill().values()
 
     def _finish(self) -> None:
         if self._finished:
             return  # several things can find, in one turn, that nobody is left
         self._finished = True
-        began = self._began if self._began is not None else self._kernel.monotonic()
-        duration = round(self._kernel.monotonic() - began, 6)
-        level = "warning" if self._killed else "info"
-        self._journal.emit(level, "shutdown_finished", exit_code=0, duration_s=duration, killed=self._killed)
         self._loop.stop()
+        now = self._kernel.monotonic()
+        duration = round(now - (self._began if self._began is not None else now), 6)
+        level = "warning" if self._killed else "info"
+        self._say(level, "shutdown_finished", exit_code=0, duration_s=duration, killed=self._killed)
+
+    # -- our own mistakes ----------------------------------------------------------------------------------------
+
+    def _stat(self, pid: int) -> Stat | None:
+        try:
+            return self._kernel.stat(pid)
+        except OSError as error:
+            self._mistake(error)
+            return None
+
+    def _say(self, level: str, event: str, **fields: object) -> None:
+        """Write a record; that it fails must not keep back what it was about."""
+        try:
+            self._journal.emit(level, event, **fields)
+        except Exception as error:  # noqa: BLE001 - PID 1 dies of nothing but its orders
+            self._mistake(error)
+
+    def _mistake(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        try:
+            self._journal.emit("error", "internal_error", where="pause", error=text)
+        except Exception:  # noqa: BLE001 - the journal itself is what fails: the last place to say it is stderr
+            _complain(text)
+
+
+def _complain(text: str) -> None:
+    try:
+        os.write(2, f"pausevisor: internal error: {text}\n".encode("utf-8", "replace"))
+    except OSError:
+        return  # and there is nobody to hear it
 
 
 def main(

@@ -7,6 +7,7 @@ from typing import Any
 
 from supervisor import __version__
 from supervisor.cli.arguments import Arguments
+from supervisor.cli.main import current_directory
 from supervisor.core.spec import FleetSpec
 
 
@@ -17,7 +18,7 @@ def check(arguments: Arguments) -> int:
     from supervisor.config.problems import ConfigError  # noqa: PLC0415
 
     try:
-        settings = load(arguments.paths or default_sources(), os.environ, os.getcwd())
+        settings = load(arguments.paths or default_sources(), os.environ, current_directory())
     except ConfigError as error:
         if arguments.json:
             problems = [{"file": p.file, "key": p.key, "message": p.message} for p in error.problems]

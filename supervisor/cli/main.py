@@ -40,12 +40,11 @@ def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
     commands = {"check": inspection.check, "schema": inspection.schema, "doctor": inspection.doctor}
     try:
         code = commands[arguments.command](arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # whoever reads us has seen enough; the interpreter must not complain about it on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
-    sys.exit(code)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        fail(f"pausevisor: cannot write the output: {error.strerror}", 1)
+    os._exit(code)
 
 
 def _as_a_client(inherited_mask: frozenset[int]) -> None:
@@ -65,6 +64,15 @@ def log_spec(arguments: Arguments, configured: LogSpec) -> LogSpec:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say on stderr what is wrong, and exit."""
-    print(message, file=sys.stderr)
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        os.write(2, f"{message}\n".encode("utf-8", "replace"))
+    finally:
+        os._exit(code)  # nobody may be there to be told; the code says it all the same
+
+
+def current_directory() -> str:
+    """Where we were started; the root when that directory is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from supervisor.cli.arguments import Arguments
-from supervisor.cli.main import EX_CONFIG, fail, log_spec
+from supervisor.cli.main import EX_CONFIG, current_directory, fail, log_spec
 from supervisor.core.record import replace
 from supervisor.core.spec import FleetSpec, LogSpec
 from supervisor.runtime.process import (
@@ -26,15 +26,17 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     """The daemon; exits with its exit code, or 78 with all that is wrong with the configuration."""
     open_standard_streams()
     default_dispositions()
-    sockets = activation_sockets(os.environ) if arguments.program else ()
-    close_descriptors(fd for fd in inherited_descriptors() if fd not in sockets)
-    directory = _current_directory()
+    inherited = inherited_descriptors()
+    meant_for_it = activation_sockets(os.environ) if arguments.program else ()
+    sockets = tuple(fd for fd in meant_for_it if fd in inherited)
+    close_descriptors(fd for fd in inherited if fd not in sockets)
+    directory = current_directory()
 
     def read() -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
         return _read(arguments, directory, inherited_mask)
 
     fleet, log, sources = _or_fail(read)
-    from supervisor.app import Plan  # noqa: PLC0415 - after the configuration is known to be good
+    from supervisor.app import Plan, StartError  # noqa: PLC0415 - after the configuration is known to be good
     from supervisor.app import run as run_daemon  # noqa: PLC0415
 
     plan = Plan(
@@ -48,8 +50,8 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     )
     try:
         run_daemon(plan)
-    except OSError as error:
-        _refuse_log(log, error)
+    except StartError as error:
+        fail(f"pausevisor: {error}; nothing was started", EX_CONFIG)
 
 
 def pause(arguments: Arguments) -> NoReturn:
@@ -58,7 +60,7 @@ def pause(arguments: Arguments) -> NoReturn:
 
     log = log_spec(arguments, LogSpec())
     try:
-        main(to=_resolved(log.to, _current_directory()), level=log.level, form=log.format)
+        main(to=_resolved(log.to, current_directory()), level=log.level, form=log.format)
     except OSError as error:
         _refuse_log(log, error)
 
@@ -110,11 +112,3 @@ def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:
 
 def _resolved(to: str, directory: str) -> str:
     return to if to in ("stdout", "stderr") else os.path.join(directory, to)
-
-
-def _current_directory() -> str:
-    """Where we were started; the root when that directory is gone."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return "/"

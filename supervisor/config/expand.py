@@ -12,8 +12,13 @@ _NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _FORMS = "${NAME}, ${NAME:-default} or ${NAME:?message}"
 
 
-def expand(text: str, at: Place) -> str:
+def expand(text: str, at: Place, *, keep_pairs: bool = False) -> str:
     """The text with its variables put in.
+
+    Args:
+        text: the text.
+        at: its place.
+        keep_pairs: ``$$`` is a dollar only before ``{``, and stays as it is elsewhere: a shell's own pid.
 
     Raises:
         Invalid: a form is malformed, or a variable without default is not set; noted at ``at``.
@@ -23,7 +28,10 @@ def expand(text: str, at: Place) -> str:
     while (dollar := text.find("$", position)) >= 0:
         parts.append(text[position:dollar])
         following = text[dollar + 1 : dollar + 2]
-        if following == "{":
+        if keep_pairs and following == "$" and text[dollar + 2 : dollar + 3] != "{":
+            parts.append("$$")
+            position = dollar + 2
+        elif following == "{":
             end = text.find("}", dollar)
             if end < 0:
                 raise at.refuse('"${" is never closed; allowed: ' + _FORMS + ', or "$${" for the characters themselves')

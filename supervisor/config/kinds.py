@@ -113,12 +113,16 @@ class Text:
 
     Args:
         expanded: put variables in.
+        keep_pairs: leave ``$$`` alone but before ``{``.
         empty: may be empty.
         allowed: what is allowed, in the words of a message.
     """
 
-    def __init__(self, *, expanded: bool = False, empty: bool = True, allowed: str = "a string") -> None:
+    def __init__(
+        self, *, expanded: bool = False, empty: bool = True, allowed: str = "a string", keep_pairs: bool = False
+    ) -> None:
         self.expanded = expanded
+        self.keep_pairs = keep_pairs
         self.empty = empty
         self.allowed = allowed
 
@@ -127,7 +131,7 @@ class Text:
         if not isinstance(value, str):
             quotes = "; write it in quotes" if type(value) not in (list, dict) else ""
             raise at.refuse(f"found {type_of(value)}; allowed: {self.allowed}{quotes}")
-        text = expand(value, at) if self.expanded and "$" in value else value
+        text = expand(value, at, keep_pairs=self.keep_pairs) if self.expanded and "$" in value else value
         if "\0" in text:
             raise at.refuse(f"found a NUL character; allowed: {self.allowed} without one")
         if not text and not self.empty:

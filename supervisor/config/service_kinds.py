@@ -25,7 +25,7 @@ class Command:
     """
 
     allowed = 'a list of strings such as ["nginx", "-g", "daemon off;"], or one string'
-    _word = Text(expanded=True)
+    _word = Text(expanded=True, keep_pairs=True)
 
     def parse(self, value: object, at: Place) -> tuple[str, ...]:
         """Read a command; see :meth:`~supervisor.config.kinds.Kind.parse`."""

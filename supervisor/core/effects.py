@@ -49,10 +49,14 @@ class ReloadConfiguration(Record):
     """Read the configuration again; answered by ``Reconfigured`` when it is good."""
 
 
+class CloseOutput(Record):
+    """Write out all that the services have written: what comes later is nobody's."""
+
+
 class Finish(Record):
     """Nothing is left to do: end the daemon with this exit code."""
 
     exit_code: int
 
 
-Effect = Spawn | SendSignal | SignalDescendants | Report | NotifyManager | ReloadConfiguration | Finish
+Effect = Spawn | SendSignal | SignalDescendants | Report | NotifyManager | ReloadConfiguration | CloseOutput | Finish

@@ -12,6 +12,7 @@ from enum import Enum
 
 from supervisor.core import events as ev
 from supervisor.core.effects import (
+    CloseOutput,
     Effect,
     Finish,
     NotifyManager,
@@ -358,7 +359,8 @@ class Fleet:
             "duration_s": round(now - self._began, 6),
             "killed": list(dict.fromkeys(self._killed)),
         }
-        return [Report("warning" if self._killed else "info", "shutdown_finished", fields), Finish(code)]
+        report = Report("warning" if self._killed else "info", "shutdown_finished", fields)
+        return [CloseOutput(), report, Finish(code)]
 
     def exit_code(self) -> int:
         """Exit code of the daemon, by the contract: who decided the end also decides the code.

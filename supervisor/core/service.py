@@ -274,7 +274,7 @@ def _stopped(context: Context, service: Service, event: ev.ProcessExited) -> Ste
     down = _without_process(context.spec, service, event.status)
     if down.desired is Desired.UP and not context.closing:
         return _spawn(context, down, down.reason)
-    return replace(down, state=State.STOPPED), ()
+    return replace(down, state=State.STOPPED, desired=Desired.DOWN), ()
 
 
 def _signal(context: Context, service: Service, signal: int, *, wake: bool = False) -> SendSignal:

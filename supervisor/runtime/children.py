@@ -118,9 +118,11 @@ class Children:
         if self._oom is not None and term_signal(status) == SIGKILL and not child.killed_by_us:
             self._oom_killed = self._oom.killed(pid)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
-        if clears_group(spec, service, status):
-            self._clear_group(pid, spec.stop_signal or SIGTERM)
-        self._tail = self._last_words(pid)
+        try:
+            if clears_group(spec, service, status):
+                self._clear_group(pid, spec.stop_signal or SIGTERM)
+        finally:
+            self._tail = self._last_words(pid)
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
@@ -170,8 +172,11 @@ class Children:
         if self._tail and not expected:
             fields["tail"] = self._tail
         self._oom_killed, self._tail = False, []
-        self._journal.emit("info" if quiet else "warning", "child_exited", service=child.service, pid=pid, **fields)
-        self._handle(ev.ProcessExited(child.service, status))
+        try:
+            self._journal.emit("info" if quiet else "warning", "child_exited", service=child.service, pid=pid, **fields)
+        finally:
+            # a record that fails is a record; a process that the core still believes in would be a service lost
+            self._handle(ev.ProcessExited(child.service, status))
 
     def _report_stop(self, what: str, pid: int, signal: int) -> None:
         fields: dict[str, object] = {"signal": signal, "signal_name": signal_name(signal)}

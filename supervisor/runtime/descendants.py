@@ -6,6 +6,7 @@ The pause mode imports this module, so it stays light.
 from __future__ import annotations
 
 from supervisor.core.signals import SIGCONT, SIGKILL, signal_name
+from supervisor.runtime.kernel import Stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class Descendants:
         """KILL all of them, parents first, so that nobody is left to start another; the names of those alive."""
         killed: dict[int, str] = {}
         for pid in self._kernel.descendants():
-            stat = self._kernel.stat(pid)
+            try:
+                stat = self._kernel.stat(pid)
+            except OSError:
+                stat = Stat("?", "?", 0, 0, 0)  # it can't be looked at: then it is killed without a name
             if stat is not None and stat.state != "Z":
                 self.send(pid, SIGKILL)
                 killed[pid] = f"{stat.comm}[{pid}]"
@@ -42,6 +46,6 @@ class Descendants:
             self._kernel.kill(pid, signal)
         except ProcessLookupError:
             return
-        except PermissionError as error:
+        except OSError as error:
             message = f"cannot send {signal_name(signal)} to pid {pid}: {error}"
             self._journal.emit("warning", "supervisor_warning", message=message)

@@ -68,6 +68,7 @@ class Driver:
         self._scheduled = False
         self._reap_scheduled = False
         self._killing = False
+        self._finishing = False
         self._deadlines = Deadlines(self._deadline_passed, outside.kernel.monotonic)
         job_control = outside.job_control
         self._children = Children(
@@ -143,6 +144,8 @@ class Driver:
         if self._signals is None:
             return
         for signal, sender in self._signals.read():
+            if self._finishing:
+                return  # the last record is written, and the exit code is out
             if signal == SIGCHLD:
                 self._reap()
             else:
@@ -196,7 +199,10 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
+            case fx.CloseOutput():
+                self._out.launcher.close_output()
             case fx.Finish():
+                self._finishing = True
                 self._out.finished(effect.exit_code)
         return None
 

@@ -136,12 +136,10 @@ def _read(path: str) -> bytes:
     except OSError:
         return b""
     try:
-        data = chunk = os.read(fd, 4096)
-        while len(chunk) == 4096:
-            chunk = os.read(fd, 65536)
-            data += chunk
-            if len(chunk) < 4096:
-                break
+        data = os.read(fd, 4096)
+        if len(data) == 4096:  # a stat line never is, and needs no second read to know its end
+            while chunk := os.read(fd, 65536):
+                data += chunk
     except OSError as error:
         if error.errno not in (errno.ESRCH, errno.EACCES, errno.EPERM, errno.EIO):
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from supervisor.core.spec import Output, ServiceSpec
 from supervisor.runtime.process import open_null
 from supervisor.runtime.spawn import Launch, SpawnError, spawn
@@ -58,6 +56,10 @@ class ProgramLauncher:
         """The process is dead: write out what it had written; its last lines."""
         return self._capture.drain(pid)
 
+    def close_output(self) -> None:
+        """Write out all that is left, and read no more."""
+        self._capture.close()
+
     def _launch(self, spec: ServiceSpec, pipes: dict[int, Pipe]) -> Launch:
         streams = {fd: pipe.write_fd for fd, pipe in pipes.items()}
         if spec.transparent is None:
@@ -71,7 +73,3 @@ class ProgramLauncher:
             transparent=spec.transparent,
             terminal=self._terminal if spec.transparent is not None else None,
         )
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._null)

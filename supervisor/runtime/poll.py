@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 class PollLoop:
-    """Calls back when a descriptor is ready. Level-triggered; wakes up for nothing else but the deadline."""
+    """Calls back when a descriptor is ready. Level-triggered; wakes up for nothing else but the deadline.
+
+    Attributes:
+        on_error: told of what a callback raised; the loop goes on.
+    """
 
     def __init__(self) -> None:
+        self.on_error: Callable[[Exception], object] = _raise
         self._poll = select.poll()
         self._callbacks: dict[int, dict[int, Callable[[], object]]] = {}
         self._deadline: tuple[float, Callable[[], object]] | None = None
@@ -56,14 +61,20 @@ class PollLoop:
                 # an error or a hang-up goes to whoever watches: reading or writing tells what it is
                 for interest, callback in list(self._callbacks.get(fd, {}).items()):
                     if ready & (interest | select.POLLERR | select.POLLHUP | select.POLLNVAL):
-                        callback()
+                        self._call(callback)
             soon, self._soon = self._soon, []
             for callback in soon:
-                callback()
+                self._call(callback)
             if self._deadline is not None and time.monotonic() >= self._deadline[0]:
                 callback = self._deadline[1]
                 self._deadline = None
-                callback()
+                self._call(callback)
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - PID 1 dies of nothing but its orders
+            self.on_error(error)
 
     def _timeout_ms(self) -> int | None:
         if self._soon:
@@ -87,3 +98,7 @@ class PollLoop:
             del self._callbacks[fd]
             self._poll.unregister(fd)
         return True
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -52,6 +52,9 @@ class Launcher(Protocol):
     def last_words(self, pid: int) -> list[str]:
         """The process is dead: write out what it had written; its last lines."""
 
+    def close_output(self) -> None:
+        """Write out all that is left, and read no more."""
+
 
 class Signals(Protocol):
     """Where signals to the daemon come from."""
@@ -86,3 +89,6 @@ class Capture(Protocol):
 
     def drain(self, pid: int) -> list[str]:
         """Write out all that this process has written, the last partial line too; its last lines."""
+
+    def close(self) -> None:
+        """Write out all that is left, and close all pipes."""

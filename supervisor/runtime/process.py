@@ -69,6 +69,22 @@ def activation_sockets(environ: Mapping[str, str]) -> tuple[int, ...]:
     return tuple(range(3, 3 + min(int(count), 1024)))
 
 
+def reserve_descriptors(count: int) -> list[int]:
+    """Hold this many descriptors, to be closed when they are needed.
+
+    Raises:
+        OSError: there are not so many (EMFILE, ENFILE); none is held.
+    """
+    held: list[int] = []
+    try:
+        held.append(open_null())
+        held += [os.dup(held[0]) for _ in range(count - 1)]
+    except OSError:
+        close_descriptors(held)
+        raise
+    return held
+
+
 def _is_open(fd: int) -> bool:
     try:
         os.fstat(fd)

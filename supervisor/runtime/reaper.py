@@ -47,7 +47,7 @@ class Reaper:
 
     Args:
         kernel: the seam.
-        observer: who is told of each; an exception it raises leaves that child reaped.
+        observer: who is told of each; whatever it raises, the child is reaped, and its exit told.
     """
 
     def __init__(self, kernel: Kernel, observer: Observer) -> None:
@@ -90,6 +90,6 @@ class Reaper:
         try:
             self._observer.before_reap(pid, status)
         finally:
-            # whatever went wrong before: a zombie that stays is peeked at for ever
+            # whatever went wrong before: a zombie that stays is peeked at for ever, and that it is gone is news
             status, usage = self._kernel.reap(pid)
-        self._observer.exited(pid, status, usage)
+            self._observer.exited(pid, status, usage)

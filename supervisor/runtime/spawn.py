@@ -113,6 +113,8 @@ def find_program(name: str, search_path: str) -> str:
     """
     if "/" in name:
         return name
+    if not name:
+        raise SpawnError("exec", errno.ENOENT, hint=f"its name is empty; searched in {search_path}")
     refused = ""
     for directory in search_path.split(":"):
         candidate = os.path.join(directory or ".", name)

@@ -71,10 +71,13 @@ class Deadlines:
     def _fire(self) -> None:
         self._timer = None
         now = self._monotonic()
-        while self._heap and self._heap[0][0] <= now:
-            deadline, name = heappop(self._heap)
-            if self._is_current(deadline, name):
-                del self._current[name or None]
-                self._passed(name or None)
-        # a loop's clock is coarser than ours and may fire a moment early: then it is armed again
-        self._arm()
+        try:
+            while self._heap and self._heap[0][0] <= now:
+                deadline, name = heappop(self._heap)
+                if self._is_current(deadline, name):
+                    del self._current[name or None]
+                    self._passed(name or None)
+        finally:
+            # Whatever one of them raised, the others pass. And a loop's clock is coarser than ours and may fire a
+            # moment early: then it is armed again.
+            self._arm()

@@ -42,7 +42,19 @@ FORMS = "allowed: ${NAME}, ${NAME:-default} or ${NAME:?message}"
 def test_forms(text: str, result: str) -> None:
     """Each form becomes what the manual says; what was put in is not searched again."""
     assert web(f"environment.V = '{text}'", ENVIRON).environment["V"] == result
-    assert load_text(f"[services.web]\ncommand = ['x', '{text}']", ENVIRON).fleet.services["web"].command[1] == result
+    if "$$$" not in text and "$$" not in text.replace("$${", ""):
+        assert command(f"['x', '{text}']")[1] == result
+
+
+def command(words: str) -> tuple[str, ...]:
+    """The command that these words are loaded as."""
+    return load_text(f"[services.web]\ncommand = {words}", ENVIRON).fleet.services["web"].command
+
+
+def test_a_shells_own_pid_reaches_the_shell() -> None:
+    """In a command ``$$`` is a dollar only where it keeps a brace from being ours."""
+    words = command("['sh', '-c', 'kill -TERM $$; echo $${X} ${X} $$$$']")
+    assert words[2] == "kill -TERM $$; echo ${X} value $$$$"
 
 
 @pytest.mark.parametrize(

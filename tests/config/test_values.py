@@ -200,7 +200,7 @@ def test_wrong_commands(line: str, problem: str) -> None:
         ('"sh -c \\"a | b && $X > #c\\""', ("sh", "-c", "a | b && $X > #c")),
         ('"a # b"', ("a", "#", "b")),
         ('"${TWO} x${TWO}"', ("one two", "xone two")),
-        ('["${TWO}", "$$ $${X} $"]', ("one two", "$ ${X} $")),
+        ('["${TWO}", "$$ $${X} $"]', ("one two", "$$ ${X} $")),
     ],
 )
 def test_commands(toml: str, words: tuple[str, ...]) -> None:
