@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -274,10 +275,14 @@ class Daemon:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
-        left = {pid for pid, start in self.known if procfs.identity(pid) == (pid, start)}
-        for pid in left | set(procfs.marked(self.mark)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for _ in range(3):  # one that was just being started shows its environment a moment later
+            left = {pid for pid, start in self.known if procfs.identity(pid) == (pid, start)}
+            for pid in left | set(procfs.marked(self.mark)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if self.code is not None:
+                break
+            time.sleep(0.01)
         for stream in self.streams.values():
             stream.close()
         for name, number in self.ends.ours.items():

@@ -89,7 +89,7 @@ def modules() -> Iterator[str]:
 
 def room_of(path: str) -> str:
     """Room of a module, by its path within the package."""
-    first = path.split(os.sep)[0].removesuffix(".py")
+    first = path.split(os.sep, maxsplit=1)[0].removesuffix(".py")
     return "root" if first == "__init__" else first
 
 

@@ -7,7 +7,7 @@ import os
 
 from supervisor import __version__
 from supervisor.core.record import Record
-from supervisor.core.signals import parse_signal
+from supervisor.core.signals import FORWARDABLE, parse_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def _rewrite(text: str) -> Rewrite:
     source, colon, target = text.partition(":")
     if not colon:
         raise argparse.ArgumentTypeError(f"{text!r}: FROM:TO is needed, as in TERM:QUIT")
+    if _signal(source) not in FORWARDABLE:
+        raise argparse.ArgumentTypeError(f"{text!r}: {source} is not passed on, so there is nothing to rewrite")
     return Rewrite(_signal(source), None if target.lower() == "none" else _signal(target))
 
 

@@ -216,12 +216,16 @@ class Driver:
         except SpawnError as error:
             return self._spawn_failed(name, error)
         except Exception as error:  # noqa: BLE001 - the service has failed, whatever the reason, and the core must know
-            self._journal.emit("error", "internal_error", where=f"spawn of {name}", error=repr(error))
+            self._say("error", "internal_error", where=f"spawn of {name}", error=repr(error))
             return ev.SpawnFailed(name, exit_code=70)
         self._children.spawned(name, pid)
         command = list(spec.command)
-        self._journal.emit("info", "child_started", service=name, pid=pid, command=command, attempt=effect.attempt)
+        self._say("info", "child_started", service=name, pid=pid, command=command, attempt=effect.attempt)
         return ev.ProcessSpawned(name, pid)
+
+    def _say(self, level: str, event: str, **fields: object) -> None:
+        """Write a record whose failure must not keep back what it is about."""
+        self._guard(event, lambda: self._journal.emit(level, event, **fields))
 
     def _spawn_failed(self, name: str, error: SpawnError) -> ev.Event:
         import errno  # noqa: PLC0415 - off the start path
@@ -229,9 +233,7 @@ class Driver:
         if error.pid is not None:
             self._children.disown(error.pid)
         symbol = errno.errorcode.get(error.number, str(error.number))
-        self._journal.emit(
-            "error", "child_spawn_failed", service=name, stage=error.stage, errno=symbol, error=str(error)
-        )
+        self._say("error", "child_spawn_failed", service=name, stage=error.stage, errno=symbol, error=str(error))
         return ev.SpawnFailed(name, error.exit_code, error.transient)
 
     def _send_signal(self, effect: fx.SendSignal) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource  # noqa: F401 - os.wait4 imports it when it has reaped: too late to find that no descriptor is free
 import time
 
 TYPE_CHECKING = False
@@ -70,7 +71,10 @@ class Kernel:
 
     def consume_stop(self, pid: int) -> None:
         """Consume a stop or continue that was peeked at; an exit that came in between stays."""
-        os.waitid(os.P_PID, pid, _STOPS)
+        try:
+            os.waitid(os.P_PID, pid, _STOPS)
+        except ChildProcessError:
+            return  # it was killed in between: there is no stop left, and the exit is the next news
 
     # -- signalling ----------------------------------------------------------------------------------------------
 
@@ -88,7 +92,7 @@ class Kernel:
 
     def stat(self, pid: int) -> Stat | None:
         """The process's stat line; None when it is gone or /proc can't be read."""
-        line = _read(f"/proc/{pid}/stat")
+        line = _read(f"/proc/{pid}/stat", more=False)
         if not line:
             return None
         # the name may hold anything, parentheses and newlines too: it ends at the last one
@@ -129,17 +133,16 @@ class Kernel:
         return found
 
 
-def _read(path: str) -> bytes:
-    """The whole of a small file in /proc; empty when it can't be read, because the process may go at any time."""
+def _read(path: str, *, more: bool = True) -> bytes:
+    """The whole of a file in /proc, or its first 4096 bytes; empty when the process has gone."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
         data = os.read(fd, 4096)
-        if len(data) == 4096:  # a stat line never is, and needs no second read to know its end
-            while chunk := os.read(fd, 65536):
-                data += chunk
+        while more and (chunk := os.read(fd, 65536)):  # these files are read in pieces, and a piece may be short
+            data += chunk
     except OSError as error:
         if error.errno not in (errno.ESRCH, errno.EACCES, errno.EPERM, errno.EIO):
             raise

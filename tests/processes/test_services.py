@@ -108,7 +108,7 @@ def test_the_limit_ends_in_failure(start: Launcher, place: How, loop: str) -> No
 @pytest.mark.namespace
 def test_a_failure_by_a_signal(start: Launcher, place: How) -> None:
     """A service that died by a signal for good makes the daemon's status 128 + N."""
-    daemon = start.services(service("crash", "sh", "-c", "kill -USR1 $$$$", restart="never"), how=place)
+    daemon = start.services(service("crash", "sh", "-c", "kill -USR1 $$", restart="never"), how=place)
     assert daemon.wait() == 138
 
 
@@ -171,7 +171,7 @@ def test_another_status_can_count_as_success(start: Launcher, place: How) -> Non
     """`success-exit-status` takes codes and signal names; neither is then a failure to restart after."""
     daemon = start.services(
         service("code", "sh", "-c", "exit 3", success_exit_status=[0, 3]),
-        service("signal", "sh", "-c", "kill -USR1 $$$$", success_exit_status=["SIGUSR1"]),
+        service("signal", "sh", "-c", "kill -USR1 $$", success_exit_status=["SIGUSR1"]),
         how=place,
     )
     assert daemon.wait() == 0

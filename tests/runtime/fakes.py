@@ -429,6 +429,11 @@ class FakeLauncher:
         self._kernel.trace.append(("last_words", pid))
         return self.tails.get(pid, [])
 
+    def close_output(self) -> None:
+        """Remember when it was asked for."""
+        self._failpoints.pass_by("close_output")
+        self._kernel.trace.append(("close_output", 0))
+
 
 class FakeManager:
     """A service manager that remembers what it was told."""

@@ -2,10 +2,9 @@
 
 from typing import Any, cast
 
-from supervisor.core.record import replace
-
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import replace
 from supervisor.core.signals import SIGCHLD
 from supervisor.core.spec import FleetSpec, Restart, ServiceSpec
 from supervisor.runtime.driver import Driver, Outside

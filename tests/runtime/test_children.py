@@ -184,7 +184,7 @@ def test_an_orphan_nobody_could_look_at_is_told_without_a_name() -> None:
     """Where /proc is not to be read, the exit is reported all the same."""
     rig = make()
     pid = rig.kernel.add("ghost").pid
-    rig.kernel.stat = lambda _pid: None  # type: ignore[method-assign]
+    rig.kernel.stat = lambda _pid: None  # type: ignore[method-assign,assignment]
     rig.kernel.exits(pid)
     rig.loop.settle()
     assert orphan_record(rig, pid)["comm"] == ""

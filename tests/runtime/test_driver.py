@@ -285,7 +285,11 @@ def test_who_gets_the_stop_signal(scope: StopScope) -> None:
     rig.driver.post(ev.StopRequested("web"))
     rig.loop.turn()
     told = {pid for pid, signal in rig.kernel.sent if signal == SIGTERM}
-    expected = {StopScope.PROCESS: {main}, StopScope.GROUP: {main, in_group}, StopScope.TREE: {main, in_group, elsewhere}}
+    expected = {
+        StopScope.PROCESS: {main},
+        StopScope.GROUP: {main, in_group},
+        StopScope.TREE: {main, in_group, elsewhere},
+    }
     assert told == expected[scope]
     assert {pid for pid, signal in rig.kernel.sent if signal == SIGCONT} <= told
     assert (main, SIGCONT) in rig.kernel.sent

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from supervisor.core.signals import SIGHUP, SIGSTOP, SIGTERM, SIGUSR1
 from supervisor.core.record import replace
+from supervisor.core.signals import SIGHUP, SIGSTOP, SIGTERM, SIGUSR1
 from supervisor.core.spec import Forward, OnFailure, Reload, Restart, Shutdown, StopScope, WhenDone
 from supervisor.core.states import HAS_PROCESS
 from tests.runtime.rig import Rig, service
 
 PLACES = [
     "children",
+    "close_output",
     "consume_stop",
     "descendants",
     "emit",

@@ -103,7 +103,9 @@ def test_stat_of_ourselves() -> None:
 @pytest.mark.parametrize("name", [b"a) R 1 (b", b"\xff\xfe", b"new\nline", b"  ", b")", b"exactly15bytes!"])
 def test_a_name_may_hold_anything(name: bytes) -> None:
     """A process can call itself what it likes: its other fields are found all the same, and the name is text."""
-    source = "import os\nopen('/proc/self/comm', 'wb').write(bytes.fromhex(sys.argv[1]))\nprint('', flush=True)\ninput()"
+    source = (
+        "import os\nopen('/proc/self/comm', 'wb').write(bytes.fromhex(sys.argv[1]))\nprint('', flush=True)\ninput()"
+    )
     command = [sys.executable, "-I", "-S", "-c", "import sys\n" + source, name.hex()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -158,7 +159,7 @@ def test_who_was_removed_by_another_is_not_called(loop: PollLoop) -> None:
 
     for reader, writer in pipes:
         os.write(writer, b"x")
-        loop.add_reader(reader, lambda mine=reader: drop_others(mine))
+        loop.add_reader(reader, partial(drop_others, reader))
     loop.run()
     assert len(called) == 1
     for ends in pipes:

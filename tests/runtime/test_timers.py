@@ -114,7 +114,6 @@ def test_a_timer_that_fires_early_is_armed_again() -> None:
 
 def test_a_deadline_set_while_another_passes_counts(bench: Bench) -> None:
     """A service that starts again when its deadline passes gets a new one, which passes in its turn."""
-    deadlines = Deadlines(lambda name: again(name), lambda: bench.clock.now)
     passed: list[float] = []
 
     def again(name: str | None) -> None:
@@ -122,6 +121,7 @@ def test_a_deadline_set_while_another_passes_counts(bench: Bench) -> None:
         if len(passed) < 3:
             deadlines.set(name, bench.clock.now + 1.0)
 
+    deadlines = Deadlines(again, lambda: bench.clock.now)
     deadlines.attach(bench.loop)
     deadlines.set("web", 1.0)
     bench.loop.advance(10)
