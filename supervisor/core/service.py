@@ -149,7 +149,8 @@ def _ready(_: Context, service: Service, _event: ev.BecameReady) -> Step:
 
 def _spawn_failed(context: Context, service: Service, event: ev.SpawnFailed) -> Step:
     ended = replace(service, exit_code=event.exit_code, status=None)
-    if event.transient and not context.closing:
+    # The single command's caller tries again by itself, and waits for an exit code to do so.
+    if event.transient and not context.closing and context.spec.transparent is None:
         delay = transient_delay(context.spec, service.streak, context.salt)
         return _back_off(context, ended, delay, Reason.SPAWN_FAILED)
     return _ended(context, ended, Reason.SPAWN_FAILED)

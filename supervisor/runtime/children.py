@@ -64,15 +64,11 @@ class Children:
         self._children: dict[int, Child] = {}
         self._disowned: set[int] = set()
         self._lineage = Lineage(kernel)
-        self._oom: OomWatch | None = None
+        self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
         self._zombie: Stat | None = None
         self._oom_killed = False
         self._tail: list[str] = []
         self._may_have_adopted = False
-
-    def watch_memory(self) -> None:
-        """Begin to tell kills for lack of memory from others; not needed to start programs, so it comes after."""
-        self._oom = OomWatch()
 
     # -- who is whose --------------------------------------------------------------------------------------------
 
@@ -115,7 +111,7 @@ class Children:
             if self._journal.wants("info"):
                 self._zombie = self._kernel.stat(pid)
             return
-        if self._oom is not None and term_signal(status) == SIGKILL and not child.killed_by_us:
+        if term_signal(status) == SIGKILL and not child.killed_by_us:
             self._oom_killed = self._oom.killed(pid)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         try:

@@ -94,7 +94,6 @@ class Driver:
         self._signals = signals
         loop.add_reader(signals.fd, self._read_signals)
         self._deadlines.attach(loop)
-        self._children.watch_memory()
         self._schedule()
 
     def post(self, event: ev.Event) -> None:

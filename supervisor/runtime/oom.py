@@ -58,7 +58,12 @@ def _count(path: str) -> int:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []  # no cgroups here, or no right to look: then nothing can be said
+    try:
+        return os.read(fd, 65536).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []  # the process or its cgroup has gone meanwhile
+    finally:
+        os.close(fd)

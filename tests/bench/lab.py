@@ -108,13 +108,13 @@ class Run:
         return len(procfs.children(self.pid1))
 
     def settle(self) -> None:
-        """Wait until PID 1 has gone to sleep: three looks in a row see no wake-up."""
+        """Wait until PID 1 has gone to sleep: three looks in a row see it asleep, without a wake-up in between."""
         quiet, last = 0, -1
         deadline = time.monotonic() + 3  # some never sleep
         while quiet < 3 and time.monotonic() < deadline:
             time.sleep(0.005)
-            now = procfs.switches(self.pid1)
-            quiet = quiet + 1 if now == last else 0
+            now = procfs.switches(self.pid1) if procfs.state(self.pid1) == "S" else -1
+            quiet = quiet + 1 if now == last >= 0 else 0
             last = now
 
     def ends(self, timeout: float) -> bool:

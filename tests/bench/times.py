@@ -85,7 +85,7 @@ def window(lab: Lab) -> Table:
         for name, command in forms.items():
             with lab.run(command) as run:
                 _term_after(run, delay)
-                if not run.ends(1.5):
+                if not run.ends(0.6):
                     lost[name].append(delay)
     return {name: _window_row(delays, tries) for name, delays in lost.items()}
 
