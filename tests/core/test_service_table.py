@@ -18,7 +18,7 @@ from supervisor.core.service import (
     is_expected,
     step,
 )
-from supervisor.core.spec import Restart, RestartLimit, ServiceSpec, StopScope
+from supervisor.core.spec import Restart, RestartLimit, ServiceSpec, StopScope, Transparent
 from supervisor.core.states import AT_REST, HAS_DEADLINE, HAS_PROCESS, Desired, Reason, State
 
 SPEC = ServiceSpec(name="web", command=("web",), restart_delay=1.0, restart_max_delay=60.0, stop_timeout=8.0)
@@ -180,6 +180,14 @@ def test_spawn_failures() -> None:
         waiting = after(starting, ev.SpawnFailed("web", 1, transient=True), spec=never)
         assert waiting.state is State.BACKOFF
         starting = after(waiting, ev.DeadlinePassed("web"), spec=never)
+
+
+def test_single_command_is_not_tried_again() -> None:
+    """With no process to be had it has failed with 1: whoever started it waits for an exit code, not for us."""
+    single = replace(SPEC, restart=Restart.NEVER, transparent=Transparent())
+    starting = replace(service_in(State.STARTING), pid=None)
+    failed = after(starting, ev.SpawnFailed("web", 1, transient=True), spec=single)
+    assert (failed.state, failed.exit_code) == (State.FAILED, 1)
 
 
 @pytest.mark.parametrize(("configured", "received", "sent"), [(None, None, 15), (None, 2, 2), (3, 2, 3), (3, None, 3)])
