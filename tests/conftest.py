@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 
@@ -13,6 +14,12 @@ from tests.harness import How, Launcher, namespace_command
 _FAILED = pytest.StashKey[bool]()
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
+
+# Who starts the tests in the background, or by nohup(1), ignores signals: what the daemons here inherit is the tests'
+# own business, and not that of the shell above.
+for _signal in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,8 +10,9 @@ import sys
 import time
 
 from tests.bench.forms import MS, Lab, Row, Table, medians, take_turns
-from tests.bench.lab import Run
+from tests.bench.lab import Run, poll_until
 from tests.bench.peers import Command, interpreter, unit_peer
+from tests.helpers import procfs
 
 DELAYS_MS = (0, 1, 2, 3, 5, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 50, 60, 80)
 """After how long a TERM is tried; the steps are as fine as the figure can be told."""
@@ -72,9 +73,10 @@ def restart(lab: Lab) -> Table:
 def window(lab: Lab) -> Table:
     """For how long after its exec PID 1 loses a TERM: of several tries at each delay, the longest that lost one.
 
-    And the longest that lost at least half of its tries, which a busy machine stretches less.
+    Beside it the longest that lost at least half of its tries, which a busy machine stretches less, and the median
+    time until TERM is blocked or caught, from which on the kernel keeps it.
     """
-    forms = lab.forms([peer for peer in lab.peers if peer.name != "supervisord"])  # that one loses them for 300 ms
+    forms = lab.forms([peer for peer in lab.peers if peer.name not in _SLOW_TO_END])
     forms |= {f"{peer.name} pause": peer.pause for peer in lab.peers if peer.pause is not None}
     unit = lab.service(unit_peer())
     if unit is not None:
@@ -87,12 +89,29 @@ def window(lab: Lab) -> Table:
                 _term_after(run, delay)
                 if not run.ends(0.6):
                     lost[name].append(delay)
-    return {name: _window_row(delays, tries) for name, delays in lost.items()}
+    table = medians(take_turns(lab, forms, lambda command: _kept_after(lab, command)), "kept_after_ms")
+    return {name: {**_window_row(delays, tries), **table[name]} for name, delays in lost.items()}
+
+
+_SLOW_TO_END = {"supervisord", "runit"}
+"""Not to be told from one that has lost the TERM, in the time that is waited here."""
 
 
 def _window_row(delays: list[int], tries: int) -> Row:
     often = [delay for delay in delays if delays.count(delay) * 2 >= tries]
     return {"lost_until_ms": float(max(delays, default=0)), "half_lost_until_ms": float(max(often, default=0))}
+
+
+def _kept_after(lab: Lab, command: Command) -> float:
+    with lab.run(command) as run:
+        began = run.word("exec")
+        pid = run.pid1
+        poll_until(lambda: _keeps_term(pid), interval=0)
+        return (time.monotonic_ns() - began) * MS
+
+
+def _keeps_term(pid: int) -> bool:
+    return signal.SIGTERM in procfs.signal_set(pid, "SigBlk") | procfs.signal_set(pid, "SigCgt")
 
 
 def _term_after(run: Run, delay: int) -> None:
