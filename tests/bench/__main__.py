@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -27,6 +28,7 @@ def main() -> None:
     if shutil.which("cc") is None:
         parser.error("a C compiler is needed, for the child that takes the time")
     sys.stderr.write(f"load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with us, and what was made goes
     tables: Tables = {}
     with tempfile.TemporaryDirectory(prefix="pausevisor-bench-") as folder:
         lab = make_lab(folder, rounds=arguments.rounds, orphans=arguments.orphans, names=arguments.peer)

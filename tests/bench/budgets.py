@@ -91,8 +91,9 @@ def _burst_term(tables: Tables) -> tuple[str, bool]:
 
 def _window(form: str) -> Callable[[Tables], tuple[str, bool]]:
     def of(tables: Tables) -> tuple[str, bool]:
-        bare = _figure(tables, "start", "interpreter -I -S")
-        return _at_most(_figure(tables, "window", form, "lost_until_ms") / bare, 1.5, "x the bare interpreter")
+        unit = "kept_after_ms"
+        bare = _figure(tables, "window", "interpreter -I -S", unit)
+        return _at_most(_figure(tables, "window", form, unit) / bare, 1.5, "x the bare interpreter")
 
     return of
 

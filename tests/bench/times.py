@@ -17,24 +17,30 @@ from tests.helpers import procfs
 DELAYS_MS = (0, 1, 2, 3, 5, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 50, 60, 80)
 """After how long a TERM is tried; the steps are as fine as the figure can be told."""
 
+BARE: dict[str, Command] = {
+    "interpreter -I -S": [interpreter(), "-I", "-S", "-c", "pass"],
+    "interpreter -I": [sys.executable, "-I", "-c", "pass"],
+}
+"""The interpreter alone: what anything written in Python is measured against."""
+
 
 def start(lab: Lab) -> Table:
     """From exec to the first child's main; beside it the bare interpreter's start and end, in the same rounds."""
     forms = lab.forms([*lab.peers, unit_peer()])
-    bare = {
-        "interpreter -I -S": [interpreter(), "-I", "-S", "-c", "pass"],
-        "interpreter -I": [sys.executable, "-I", "-c", "pass"],
-    }
 
     def take(command: Command) -> float:
-        if command in bare.values():
-            began = time.monotonic_ns()
-            subprocess.run(command, check=True)
-            return (time.monotonic_ns() - began) * MS
+        if command in BARE.values():
+            return _whole_run(command)
         with lab.run(command) as run:
             return -(run.word("exec") - run.word("start")) * MS
 
-    return medians(take_turns(lab, bare | forms, take), "ms")
+    return medians(take_turns(lab, BARE | forms, take), "ms")
+
+
+def _whole_run(command: Command) -> float:
+    began = time.monotonic_ns()
+    subprocess.run(command, check=True)
+    return (time.monotonic_ns() - began) * MS
 
 
 def term(lab: Lab) -> Table:
@@ -74,7 +80,7 @@ def window(lab: Lab) -> Table:
     """For how long after its exec PID 1 loses a TERM: of several tries at each delay, the longest that lost one.
 
     Beside it the longest that lost at least half of its tries, which a busy machine stretches less, and the median
-    time until TERM is blocked or caught, from which on the kernel keeps it.
+    time until TERM is blocked or caught, from which on the kernel keeps it; for the bare interpreter, its whole run.
     """
     forms = lab.forms([peer for peer in lab.peers if peer.name not in _SLOW_TO_END])
     forms |= {f"{peer.name} pause": peer.pause for peer in lab.peers if peer.pause is not None}
@@ -89,8 +95,8 @@ def window(lab: Lab) -> Table:
                 _term_after(run, delay)
                 if not run.ends(0.6):
                     lost[name].append(delay)
-    table = medians(take_turns(lab, forms, lambda command: _kept_after(lab, command)), "kept_after_ms")
-    return {name: {**_window_row(delays, tries), **table[name]} for name, delays in lost.items()}
+    table = medians(take_turns(lab, BARE | forms, lambda command: _kept_after(lab, command)), "kept_after_ms")
+    return table | {name: _window_row(delays, tries) | table[name] for name, delays in lost.items()}
 
 
 _SLOW_TO_END = {"supervisord", "runit"}
@@ -103,6 +109,8 @@ def _window_row(delays: list[int], tries: int) -> Row:
 
 
 def _kept_after(lab: Lab, command: Command) -> float:
+    if command in BARE.values():
+        return _whole_run(command)
     with lab.run(command) as run:
         began = run.word("exec")
         pid = run.pid1
