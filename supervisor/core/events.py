@@ -4,21 +4,27 @@ An order from a user and a wait status from the kernel become the same kind of t
 """
 
 from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec
+from supervisor.core.spec import FleetSpec, StopScope
 from supervisor.core.states import Reason
 
 
 class StartRequested(Record):
-    """Somebody wants the service up. ``needs_met`` is false while something it needs is missing."""
+    """Somebody wants the service up."""
 
     service: str
-    needs_met: bool = True
 
 
 class NeedsMet(Record):
     """All that the service needs is there."""
 
     service: str
+
+
+class NeedFailed(Record):
+    """Something that the service needs has failed for good."""
+
+    service: str
+    need: str
 
 
 class StopRequested(Record):
@@ -76,9 +82,66 @@ class ProcessExited(Record):
 
 
 class BecameReady(Record):
-    """The service is ready to serve."""
+    """A probe found the process ready to serve."""
 
     service: str
+    pid: int
+
+
+class ProbeFailed(Record):
+    """A health probe of the process failed; ``probe`` says what was probed, ``error`` how it failed."""
+
+    service: str
+    pid: int
+    probe: str
+    error: str
+
+
+class ProbeSucceeded(Record):
+    """A health probe of the process succeeded."""
+
+    service: str
+    pid: int
+
+
+class Notified(Record):
+    """The service sent a message to its notification socket; sd_notify(3). What is absent is None or false.
+
+    Attributes:
+        pid: the main process at the time of the message.
+        watchdog: ``WATCHDOG=1``.
+        trigger: ``WATCHDOG=trigger``: it asks to be treated as if the watchdog had expired.
+        extend: seconds from now, of ``EXTEND_TIMEOUT_USEC``.
+        status: free text.
+        error: its own errno.
+        main_pid: another process that is the main one from now on; the shell has checked that it is the service's.
+    """
+
+    service: str
+    pid: int
+    ready: bool = False
+    reloading: bool = False
+    stopping: bool = False
+    watchdog: bool = False
+    trigger: bool = False
+    extend: float | None = None
+    status: str | None = None
+    error: int | None = None
+    main_pid: int | None = None
+
+
+class RunPlanned(Record):
+    """The next run of a scheduled service; ``at`` is wall-clock seconds, None when there will never be one."""
+
+    service: str
+    at: float | None
+
+
+class RunDue(Record):
+    """A run of a scheduled service is due; ``at`` is the wall-clock time it was planned for."""
+
+    service: str
+    at: float
 
 
 class DeadlinePassed(Record):
@@ -90,6 +153,7 @@ class DeadlinePassed(Record):
 ServiceEvent = (
     StartRequested
     | NeedsMet
+    | NeedFailed
     | StopRequested
     | RestartRequested
     | KillRequested
@@ -97,6 +161,11 @@ ServiceEvent = (
     | SpawnFailed
     | ProcessExited
     | BecameReady
+    | ProbeFailed
+    | ProbeSucceeded
+    | Notified
+    | RunPlanned
+    | RunDue
     | DeadlinePassed
 )
 
@@ -112,6 +181,14 @@ class ShutdownRequested(Record):
     """Somebody ordered a shutdown by other means than a signal."""
 
     reason: str
+
+
+class SignalRequested(Record):
+    """Somebody wants a service signalled; ``scope`` None for the service's own stop-scope."""
+
+    service: str
+    signal: int
+    scope: StopScope | None = None
 
 
 class FleetDeadlinePassed(Record):
@@ -134,5 +211,13 @@ class Reconfigured(Record):
     spec: FleetSpec
 
 
-FleetEvent = SignalReceived | ShutdownRequested | FleetDeadlinePassed | ChildrenGone | DescendantsKilled | Reconfigured
+FleetEvent = (
+    SignalReceived
+    | ShutdownRequested
+    | SignalRequested
+    | FleetDeadlinePassed
+    | ChildrenGone
+    | DescendantsKilled
+    | Reconfigured
+)
 Event = ServiceEvent | FleetEvent

@@ -109,6 +109,8 @@ class Fleet:
                 effects = self._signal_received(event, now)
             case ev.ShutdownRequested():
                 effects = self._order_shutdown(event.reason, None, now)
+            case ev.SignalRequested():
+                effects = self._signal_service(event)
             case ev.FleetDeadlinePassed():
                 effects = self._deadline_passed(now)
             case ev.ChildrenGone():
@@ -263,6 +265,13 @@ class Fleet:
             for name in names
             if (service := self.services.get(name)) is not None and service.pid is not None
         ]
+
+    def _signal_service(self, event: ev.SignalRequested) -> list[Effect]:
+        service = self.services.get(event.service)
+        if service is None or service.pid is None:
+            return []  # it has ended by now
+        scope = event.scope or self.specs[event.service].stop_scope
+        return [SendSignal(event.service, service.pid, event.signal, scope)]
 
     def _kill_all(self, now: float) -> list[Effect]:
         """No more patience: KILL for every service and everything that descends from us."""

@@ -63,12 +63,14 @@ class Context(Record):
 
     Attributes:
         closing: the daemon is on its way down, and nothing is started any more.
+        needs_met: all that the service needs is there.
     """
 
     spec: ServiceSpec
     now: float
     salt: int = 0
     closing: bool = False
+    needs_met: bool = True
 
 
 class ImpossibleTransitionError(Exception):
@@ -109,10 +111,10 @@ def IMPOSSIBLE(context: Context, service: Service, event: object) -> Step:  # no
     raise ImpossibleTransitionError(f"{context.spec.name}: {type(event).__name__} while {service.state.value}")
 
 
-def _start(context: Context, service: Service, event: ev.StartRequested) -> Step:
+def _start(context: Context, service: Service, _: ev.StartRequested) -> Step:
     """An order to start: the past is forgotten, so that a failed service gets its full chances again."""
     fresh = replace(service, desired=Desired.UP, streak=0, restarts=(), deadline=None)
-    if event.needs_met:
+    if context.needs_met:
         return _spawn(context, fresh, Reason.START)
     return replace(fresh, state=State.WAITING, reason=Reason.START), ()
 
@@ -285,6 +287,8 @@ def _signal(context: Context, service: Service, signal: int, *, wake: bool = Fal
     return SendSignal(context.spec.name, service.pid, signal, context.spec.stop_scope, wake)
 
 
+_NEW_EVENTS = (ev.NeedFailed, ev.ProbeFailed, ev.ProbeSucceeded, ev.Notified, ev.RunPlanned, ev.RunDue)
+
 _AT_REST: dict[type, Handler] = {
     ev.StartRequested: _start,
     ev.NeedsMet: IGNORED,
@@ -364,3 +368,7 @@ TABLE: dict[State, dict[type, Handler]] = {
     },
 }
 """State x event -> what happens. Complete: a missing pair fails a test, not a user."""
+
+for _cells in TABLE.values():
+    for _event in _NEW_EVENTS:
+        _cells.setdefault(_event, IGNORED)

@@ -27,6 +27,193 @@ class StopScope(Enum):
     TREE = "tree"
 
 
+class Kind(Enum):
+    """What a service is for; systemd.service(5), ``Type=``, and systemd.timer(5)."""
+
+    SERVICE = "service"
+    """Runs until it is told to end."""
+    TASK = "task"
+    """Runs once; what needs it waits for its success. It is ``starting`` while it runs."""
+    SCHEDULED = "scheduled"
+    """Runs at the times of its schedule; between them it is ``waiting``."""
+
+
+class Until(Enum):
+    """How far a needed service has to be."""
+
+    STARTED = "started"
+    """Its program runs, or has completed."""
+    READY = "ready"
+    """It is running; a task has completed."""
+    COMPLETED = "completed"
+    """It has ended with success."""
+
+
+class Need(Record):
+    """What a service needs of another one.
+
+    Attributes:
+        until: how far the other one has to be before this one starts.
+        restart_with: start again whenever the other one does.
+    """
+
+    until: Until = Until.READY
+    restart_with: bool = False
+
+
+class NotifyProbe(Record):
+    """Ready when the service says ``READY=1``; sd_notify(3)."""
+
+
+class FdProbe(Record):
+    """Ready when the service writes a line to this descriptor; s6's ``notification-fd``."""
+
+    fd: int
+
+
+class TcpProbe(Record):
+    """Well when a connection can be made."""
+
+    host: str
+    port: int
+
+
+class HttpProbe(Record):
+    """Well when a GET is answered with a status from 200 to 399.
+
+    Attributes:
+        path: with its query; begins with ``/``.
+    """
+
+    host: str
+    port: int
+    path: str = "/"
+
+
+class CommandProbe(Record):
+    """Well when the command exits with 0; it runs as the service does: user, directory, environment."""
+
+    command: tuple[str, ...]
+
+
+class LogProbe(Record):
+    """Ready when a line of the service's output matches; a regular expression that is searched for."""
+
+    pattern: str
+
+
+class FileProbe(Record):
+    """Well when the file exists; absolute path."""
+
+    path: str
+
+
+Probe = NotifyProbe | FdProbe | TcpProbe | HttpProbe | CommandProbe | LogProbe | FileProbe
+
+
+class Ready(Record):
+    """How a service tells that it is ready.
+
+    Attributes:
+        interval: seconds between two tries, where it has to be asked.
+        timeout: seconds that one try may take.
+    """
+
+    probe: Probe
+    interval: float = 0.5
+    timeout: float = 1.0
+
+
+class HealthAction(Enum):
+    """What follows when a service is found unhealthy."""
+
+    RESTART = "restart"
+    """Its process is ended, and its restart policy decides as after any other failure."""
+    REPORT = "report"
+
+
+class Health(Record):
+    """How a running service is watched.
+
+    Attributes:
+        interval: seconds from the end of one probe to the next.
+        timeout: seconds that one probe may take.
+        failures: so many in a row make it unhealthy.
+    """
+
+    probe: TcpProbe | HttpProbe | CommandProbe | FileProbe
+    interval: float = 10.0
+    timeout: float = 1.0
+    failures: int = 3
+    action: HealthAction = HealthAction.RESTART
+
+
+class Overlap(Enum):
+    """What happens when a run is due while the one before is still under way."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    """It runs right after; one at most waits."""
+    REPLACE = "replace"
+
+
+class Schedule(Record):
+    """When a scheduled service runs.
+
+    Attributes:
+        cron: five fields of crontab(5).
+        timezone: name from the tz database; empty for the daemon's local time.
+        jitter: each run begins up to so many seconds late, by chance.
+        start_deadline: a run that could not begin within so many seconds of its time is missed; None for no limit.
+    """
+
+    cron: str
+    timezone: str = ""
+    overlap: Overlap = Overlap.SKIP
+    jitter: float = 0.0
+    start_deadline: float | None = None
+
+
+class Isolation(Record):
+    """What a service's process is restricted to, or given; None and empty: as the daemon itself.
+
+    Attributes:
+        user: name or number; names are looked up at each start. Sets HOME, USER and LOGNAME.
+        group: name or number; the user's own when None.
+        supplementary_groups: names or numbers; the user's own when None.
+        limits: soft and hard limit by resource as setrlimit(2) names it, in small letters (``nofile``); -1 is infinity.
+        nice: from -20 to 19.
+        oom_score_adjust: from -1000 to 1000; proc_pid_oom_score_adj(5).
+        capabilities: the bounding set, names in small letters without ``cap_``; None leaves it alone.
+        cpu_affinity: numbers of processors.
+    """
+
+    user: str | None = None
+    group: str | None = None
+    supplementary_groups: tuple[str, ...] | None = None
+    umask: int | None = None
+    nice: int | None = None
+    limits: dict[str, tuple[int, int]] = {}  # noqa: RUF012 - copied for each record
+    oom_score_adjust: int | None = None
+    no_new_privileges: bool = False
+    capabilities: tuple[str, ...] | None = None
+    cpu_affinity: tuple[int, ...] = ()
+
+
+class Cgroup(Record):
+    """A control group of its own, where cgroup v2 is writable; cgroups(7).
+
+    Attributes:
+        memory_max: bytes.
+        pids_max: processes and threads.
+        cpu_max: processors, such as 1.5.
+    """
+
+    memory_max: int | None = None
+    pids_max: int | None = None
+    cpu_max: float | None = None
+
+
 class Output(Enum):
     """Where a stream of a child goes."""
 
@@ -83,10 +270,21 @@ class ServiceSpec(Record):
     """One service.
 
     Attributes:
-        name: unique; letters, digits and ``._-``, so that it is safe in paths and labels.
+        name: unique; letters, digits and ``._-``, so that it is safe in paths and labels; an instance of a replicated
+            service is called ``web#1``.
         command: program and arguments; the program is searched for in the ``PATH`` of ``environment``.
         directory: absolute working directory.
-        environment: the whole environment of the child.
+        environment: the whole environment of the child, before what is read at each start.
+        environment_files: absolute paths, read at each start; what they set is weaker than ``environment``'s own
+            settings and stronger than what was inherited, see ``explicit``.
+        secret_files: absolute path by variable; read at each start, and the values are redacted everywhere.
+        explicit: names in ``environment`` that the file set, as opposed to those inherited.
+        needs: by the name of the service, without the number of an instance.
+        ready: None for ready as soon as it runs.
+        start_timeout: seconds to become ready, and for a task or a scheduled run to end; None for no limit.
+        watchdog: ``WATCHDOG=1`` has to come at least this often; None for no watchdog.
+        replicas: how many instances; None for the one that is called as the service itself.
+        base: of an instance, the name of its service; empty otherwise.
         restart_limit: None for no limit.
         success_codes: exit codes that count as success.
         success_signals: signals whose death counts as success.
@@ -96,8 +294,22 @@ class ServiceSpec(Record):
 
     name: str
     command: tuple[str, ...]
+    kind: Kind = Kind.SERVICE
     directory: str = "/"
     environment: dict[str, str] = {}  # noqa: RUF012 - copied for each record
+    environment_files: tuple[str, ...] = ()
+    secret_files: dict[str, str] = {}  # noqa: RUF012 - copied for each record
+    explicit: frozenset[str] = frozenset()
+    needs: dict[str, Need] = {}  # noqa: RUF012 - copied for each record
+    ready: Ready | None = None
+    start_timeout: float | None = None
+    health: Health | None = None
+    watchdog: float | None = None
+    schedule: Schedule | None = None
+    replicas: int | None = None
+    base: str = ""
+    isolation: Isolation | None = None
+    cgroup: Cgroup | None = None
     restart: Restart = Restart.ON_FAILURE
     restart_delay: float = 0.2
     restart_max_delay: float = 30.0

@@ -23,6 +23,8 @@ from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervisor.logs.sink import Watcher
 
 _CHUNK = 32768
@@ -88,6 +90,7 @@ class Capture:
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
         self._waiting: dict[Pipe, None] = {}  # with a backlog or a drain due, in order
+        self._listeners: dict[str, Callable[[list[bytes]], None]] = {}  # by service
         sink.on_drain(self._resume)
 
     def attach(self, watcher: Watcher) -> None:
@@ -125,6 +128,13 @@ class Capture:
         """Close a pipe that nobody got, because the spawn failed. Done again it does nothing."""
         _close_write_end(pipe)
         self._close_read_end(pipe)
+
+    def listen(self, service: str, listener: Callable[[list[bytes]], None] | None) -> None:
+        """Show every line of a service to a listener from now on; None ends it."""
+        if listener is None:
+            self._listeners.pop(service, None)
+        else:
+            self._listeners[service] = listener
 
     def drain(self, pid: int) -> list[str]:
         """Read what a dead process has left, a last line without newline included.
@@ -223,6 +233,8 @@ class Capture:
                 last = [*pipe.tail.split(b"\n"), *last][-_TAIL_LINES:]
             pipe.tail = b"\n".join(last)[-_TAIL_BYTES:]
             self._deliver(pipe, lines, force=force)
+            if self._listeners and (listener := self._listeners.get(pipe.service)) is not None:
+                listener(lines)
 
     def _deliver(self, pipe: Pipe, lines: list[bytes], *, force: bool = False) -> None:
         """Pass on lines, behind those that wait, while there is room; the others wait."""

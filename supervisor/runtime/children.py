@@ -63,6 +63,7 @@ class Children:
         self._stopped = stopped
         self._children: dict[int, Child] = {}
         self._disowned: set[int] = set()
+        self._helpers: dict[int, Callable[[int], None]] = {}
         self._lineage = Lineage(kernel)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
         self._zombie: Stat | None = None
@@ -80,6 +81,13 @@ class Children:
     def disown(self, pid: int) -> None:
         """A process that ended before its program ran: its failure is told already, its exit is not news."""
         self._disowned.add(pid)
+
+    def helper(self, pid: int, done: Callable[[int], None]) -> None:
+        """A process that runs for us and not as a service, such as a probe's command: its wait status goes to ``done``.
+
+        It is reaped as all the others are; there is no record of its end.
+        """
+        self._helpers[pid] = done
 
     def killed(self, pid: int) -> None:
         """We are about to KILL this process, so that is how it will have died."""
@@ -108,7 +116,7 @@ class Children:
         """The pid is still its own: read its name, clear its group, take its last words."""
         child = self._children.get(pid)
         if child is None:
-            if self._journal.wants("info"):
+            if self._journal.wants("info") and pid not in self._helpers:
                 self._zombie = self._kernel.stat(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
@@ -130,6 +138,9 @@ class Children:
             self._child_exited(pid, child, status, usage)
         elif pid in self._disowned:
             self._disowned.discard(pid)
+        elif (done := self._helpers.pop(pid, None)) is not None:
+            self._may_have_adopted = True
+            done(status)
         else:
             self._orphan_exited(pid, zombie, status, usage)
 
@@ -175,6 +186,8 @@ class Children:
             self._handle(ev.ProcessExited(child.service, status))
 
     def _report_stop(self, what: str, pid: int, signal: int) -> None:
+        if pid in self._helpers:
+            return
         fields: dict[str, object] = {"signal": signal, "signal_name": signal_name(signal)}
         child = self._children.get(pid)
         if child is not None:

@@ -6,6 +6,7 @@ Light modules import this for the type checker only.
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from supervisor.core.service import Service
 from supervisor.core.spec import ServiceSpec
 
 
@@ -56,6 +57,30 @@ class Launcher(Protocol):
         """Write out all that is left, and read no more."""
 
 
+class Watches(Protocol):
+    """Who finds out how services are: readiness, notifications, health.
+
+    What is armed follows from the state: the driver shows each service after each of its steps, and whoever watches
+    compares with what is armed already.
+    """
+
+    def prepare(self, spec: ServiceSpec) -> "tuple[dict[str, str], dict[int, int]]":
+        """Before a start: variables for the process, and descriptors for it, ours by the number it will have.
+
+        Raises:
+            OSError: out of descriptors; nothing is left open.
+        """
+
+    def discard(self, spec: ServiceSpec) -> None:
+        """The start has failed: what was prepared is not needed."""
+
+    def started(self, spec: ServiceSpec, pid: int) -> None:
+        """The process runs and has its descriptors."""
+
+    def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
+        """Arm and disarm what this state asks for; both None when the service is gone for good."""
+
+
 class Signals(Protocol):
     """Where signals to the daemon come from."""
 
@@ -89,6 +114,9 @@ class Capture(Protocol):
 
     def drain(self, pid: int) -> list[str]:
         """Write out all that this process has written, the last partial line too; its last lines."""
+
+    def listen(self, service: str, listener: Callable[[list[bytes]], None] | None) -> None:
+        """Show every line of a service to a listener from now on; None ends it."""
 
     def close(self) -> None:
         """Write out all that is left, and close all pipes."""

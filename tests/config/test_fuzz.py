@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from supervisor.config.fields import FILE, LOG, SERVICE, SUPERVISOR
+from supervisor.config.fields import FILE, LOG, SUPERVISOR
 from supervisor.config.load import ConfigError, Settings
+from supervisor.config.service_fields import SERVICE
 from tests.config.loading import load_text
 
 KEYS = [*FILE.fields, *SUPERVISOR.fields, *LOG.fields, *SERVICE.fields, "count", "within", "forward", "HUP", "web"]

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from supervisor.config.fields import SERVICE
 from supervisor.config.load import ConfigError, Problem, Settings, load
+from supervisor.config.service_fields import SERVICE
 from supervisor.core import signals
 from supervisor.core.spec import (
     DEFAULT_SIGNALS,

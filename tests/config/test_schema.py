@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.config.fields import FILE, LOG, SERVICE, SUPERVISOR, homes
+from supervisor.config.fields import FILE, LOG, SUPERVISOR, homes
 from supervisor.config.problems import Invalid, Place, Scope
 from supervisor.config.schema import config_schema
+from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import Field, Table
 from supervisor.core.signals import CATCHABLE, NUMBERS, RTMAX, RTMIN
 from supervisor.core.spec import FleetSpec, LogSpec, ServiceSpec

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from supervisor.config.fields import FILE, SERVICE
+from supervisor.config.fields import FILE
 from supervisor.config.kinds import absolute
+from supervisor.config.service_fields import SERVICE
 from supervisor.config.signal_names import signal_number
 from supervisor.core import signals
 from supervisor.core.spec import RestartLimit

@@ -33,7 +33,13 @@ EVENTS: dict[type, ev.ServiceEvent] = {
     ev.ProcessSpawned: ev.ProcessSpawned("web", 7),
     ev.SpawnFailed: ev.SpawnFailed("web", 127),
     ev.ProcessExited: ev.ProcessExited("web", EXITED_3),
-    ev.BecameReady: ev.BecameReady("web"),
+    ev.BecameReady: ev.BecameReady("web", 7),
+    ev.NeedFailed: ev.NeedFailed("web", "db"),
+    ev.ProbeFailed: ev.ProbeFailed("web", 7, "tcp 127.0.0.1:80", "refused"),
+    ev.ProbeSucceeded: ev.ProbeSucceeded("web", 7),
+    ev.Notified: ev.Notified("web", 7, ready=True),
+    ev.RunPlanned: ev.RunPlanned("web", 1.0),
+    ev.RunDue: ev.RunDue("web", 1.0),
     ev.DeadlinePassed: ev.DeadlinePassed("web"),
 }
 
@@ -100,7 +106,7 @@ def test_start_spawns_and_runs() -> None:
 
 def test_start_waits_for_its_needs() -> None:
     """A start whose needs are not met waits, and spawns when they are."""
-    waiting = after(Service(), ev.StartRequested("web", needs_met=False))
+    waiting, _ = step(Context(SPEC, 100.0, needs_met=False), Service(), ev.StartRequested("web"))
     assert waiting.state is State.WAITING
     assert after(waiting, ev.NeedsMet("web")).state is State.STARTING
 

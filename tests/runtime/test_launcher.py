@@ -1,6 +1,7 @@
 """From a spec to a process: the streams of real programs, and what happens to them when a start fails."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,6 +51,9 @@ class Capture:
 
     def close(self) -> None:
         """No more is read."""
+
+    def listen(self, service: str, listener: Callable[[list[bytes]], None] | None) -> None:
+        """Nobody listens here."""
 
     def drain(self, pid: int) -> list[str]:
         """What the program wrote, stream by stream."""
