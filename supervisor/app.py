@@ -13,10 +13,12 @@ import sys
 from importlib.machinery import PathFinder
 
 from supervisor import __version__
-from supervisor.core import events as ev
+from supervisor.control.listener import AlreadyRunningError, Opened, open_listeners
+from supervisor.control.plane import ControlPlane
+from supervisor.control.reloading import RejectedError, Reloader
 from supervisor.core.fleet import Fleet
 from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
@@ -54,6 +56,7 @@ class Plan(Record):
     fleet: FleetSpec
     log: LogSpec
     read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    control: ControlSpec = ControlSpec(socket="")
     loop: str | None = None
     sources: tuple[str, ...] = ()
     sockets: tuple[int, ...] = ()
@@ -67,7 +70,7 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink) -> None:
+    def __init__(self, plan: Plan, sink: Sink, opened: Opened) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
@@ -81,10 +84,12 @@ class Daemon:
             hold=self._format != "json",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
+        self._control = ControlPlane(opened, self._journal)
         self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
+        self._reloader = Reloader(plan.read_again, lambda: self._driver, self._journal)
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
         self._driver = Driver(
             fleet,
@@ -123,6 +128,7 @@ class Daemon:
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
+        self._control.attach(self._loop, self._driver, self._reloader)
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -139,6 +145,7 @@ class Daemon:
         python = ".".join(map(str, sys.version_info[:3]))
         started = {"version": __version__, "mode": mode, "loop": loop_name, "python": python, "pid": os.getpid()}
         self._journal.emit("info", "supervisor_started", **started, services=len(self._plan.fleet.services))
+        self._control.announce(version=__version__, mode=mode, loop=loop_name, python=python)
         if mode == "plain":
             message = "not PID 1, and the kernel refused to make us a subreaper: orphans go to another process"
             self._journal.emit("warning", "supervisor_warning", message=message)
@@ -153,17 +160,14 @@ class Daemon:
 
     def _reload(self) -> None:
         try:
-            fleet, sources = self._plan.read_again()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it: what runs goes on running
-            self._journal.emit("error", "config_rejected", errors=str(error).splitlines())
-            return
-        self._journal.emit("info", "config_loaded", sources=list(sources))
-        self._driver.post(ev.Reconfigured(fleet))
+            self._reloader.apply()
+        except RejectedError:
+            return  # the log has it
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code
         if self._loop is not None:
-            self._loop.call_soon(self._loop.stop)
+            self._control.finish(lambda: self._loop.call_soon(self._loop.stop))
 
     def _loop_error(self, _loop: object, context: dict[str, Any]) -> None:
         """A callback of the loop raised: what :class:`Driver` does not already stand around."""
@@ -173,6 +177,7 @@ class Daemon:
 
     def _end(self) -> int:
         """Give the reader of our output the rest, unless it has stopped reading."""
+        self._control.close()
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
@@ -186,6 +191,15 @@ def _reserve() -> list[int]:
         return reserve_descriptors(_RESERVE)
     except OSError as error:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
+
+
+def _open_control(spec: ControlSpec) -> Opened:
+    if spec == ControlSpec(socket=""):
+        return Opened()
+    try:
+        return open_listeners(spec, os.environ)
+    except AlreadyRunningError as error:
+        raise StartError(str(error)) from None
 
 
 def run(plan: Plan) -> NoReturn:
@@ -203,5 +217,6 @@ def run(plan: Plan) -> NoReturn:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for
 
         prctl(PR_SET_PDEATHSIG, plan.parent_death_signal)
+    opened = _open_control(plan.control)
     os.chdir("/")
-    os._exit(Daemon(plan, sink).run(mode))  # nothing is left to finalise, and nothing may hold us up now
+    os._exit(Daemon(plan, sink, opened).run(mode))  # nothing is left to finalise, and nothing may hold us up now

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from supervisor.config.control_fields import control_spec
 from supervisor.config.environment import child_environment, inheritable
 from supervisor.config.problems import Scope
 from supervisor.config.service_kinds import SuccessStatus
-from supervisor.core.spec import DEFAULT_SIGNALS, FleetSpec, LogSpec, Restart, ServiceSpec
+from supervisor.core.spec import DEFAULT_SIGNALS, ControlSpec, FleetSpec, LogSpec, Restart, ServiceSpec
 
 
-def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tuple[FleetSpec, LogSpec]:
+def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tuple[FleetSpec, LogSpec, ControlSpec]:
     """The specs that the files make together; no two of them set the same thing.
 
     Args:
@@ -17,6 +18,7 @@ def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tup
         scope: of the load.
     """
     supervisor = _together(files, "supervisor")
+    control = control_spec(supervisor)
     defaults = {"directory": scope.directory}
     if "stop_timeout" in supervisor:
         defaults["stop_timeout"] = supervisor.pop("stop_timeout")
@@ -28,7 +30,8 @@ def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tup
         main.setdefault("restart", Restart.NEVER)
     services = {name: service_spec(name, {**defaults, **values}, available) for name, values in given.items()}
     signals = {**DEFAULT_SIGNALS, **_together(files, "signals")}
-    return FleetSpec(services=services, signals=signals, **supervisor), LogSpec(**_together(files, "log"))
+    fleet = FleetSpec(services=services, signals=signals, **supervisor)
+    return fleet, LogSpec(**_together(files, "log")), control
 
 
 def service_spec(name: str, values: dict[str, Any], available: Mapping[str, str]) -> ServiceSpec:

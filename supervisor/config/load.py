@@ -16,17 +16,18 @@ from supervisor.config.signal_names import signal_number
 from supervisor.config.sources import Source, read_sources
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 
 __all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
 
 
 class Settings(Record):
-    """A configuration: the daemon and its services, its log, and the absolute paths of the files it was read from."""
+    """A configuration: the daemon and its services, its log, the absolute paths of the files, and who may ask where."""
 
     fleet: FleetSpec
     log: LogSpec
     sources: tuple[str, ...]
+    control: ControlSpec = ControlSpec()
 
 
 def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Settings:
@@ -54,8 +55,8 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
     if scope.problems:
         order = {printable(source.path): number for number, source in enumerate(sources)}
         raise ConfigError(sorted(scope.problems, key=lambda problem: order.get(problem.file, -1)))
-    fleet, log = assemble(files, scope)
-    return Settings(fleet, log, tuple(source.path for source in sources))
+    fleet, log, control = assemble(files, scope)
+    return Settings(fleet, log, tuple(source.path for source in sources), control)
 
 
 def _keys(sources: Sequence[Source]) -> Iterator[tuple[Source, str, str]]:

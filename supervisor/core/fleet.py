@@ -124,6 +124,11 @@ class Fleet:
                 effects = self._apply(event, now)
         return effects + self._settle(now)
 
+    @property
+    def announced(self) -> bool:
+        """Whether every service was up or had ended at one time, so that the manager above us was told."""
+        return self._announced
+
     def wants_children_gone(self) -> bool:
         """Whether the end waits for the last child, so that the shell should say when there is none."""
         return self.phase in (Phase.SWEEPING, Phase.LINGERING)

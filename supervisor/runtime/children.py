@@ -10,6 +10,7 @@ from supervisor.core.fleet import Fleet
 from supervisor.core.service import clears_group, is_expected
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
 from supervisor.core.wait_status import status_fields, term_signal
+from supervisor.runtime.counts import Counts
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
@@ -44,6 +45,9 @@ class Children:
         handle: applies an event at once.
         last_words: writes out what a dead process had written, by pid, and returns its last lines.
         stopped: told that a service's process group was stopped by a signal.
+
+    Attributes:
+        counts: how many have ended, and how.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Children:
         last_words: Callable[[int], list[str]],
         stopped: Callable[[int, int], None],
     ) -> None:
+        self.counts = Counts()
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -132,6 +137,7 @@ class Children:
         """A process is gone: report it, and let its service step."""
         zombie, self._zombie = self._zombie, None
         self._lineage.reaped(pid)
+        self.counts.reaped += 1
         child = self._children.pop(pid, None)
         if child is not None:
             self._may_have_adopted = True
@@ -142,6 +148,7 @@ class Children:
             self._may_have_adopted = True
             done(status)
         else:
+            self.counts.orphans += 1
             self._orphan_exited(pid, zombie, status, usage)
 
     def stopped(self, pid: int, signal: int) -> None:
@@ -167,6 +174,7 @@ class Children:
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         expected = is_expected(spec, service, status)
+        self.counts.exited(child.service, status, oom_killed=self._oom_killed)
         # the single command's status is handed on by the daemon's own: nobody has to be warned of it
         quiet = expected or (spec.transparent is not None and not self._oom_killed)
         fields = {

@@ -79,6 +79,8 @@ class Driver:
             last_words=outside.launcher.last_words,
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
+        self.counts = self._children.counts
+        self._observers: list[Callable[[str], None]] = []
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
 
@@ -105,6 +107,10 @@ class Driver:
         """Let the core decide about one event, and carry it out."""
         self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
 
+    def observe(self, observer: Callable[[str], None]) -> None:
+        """Tell ``observer`` the name of each service that has stepped, when what follows from it is carried out."""
+        self._observers.append(observer)
+
     def _schedule(self) -> None:
         if self._loop is not None and self._mailbox and not self._scheduled:
             self._scheduled = True
@@ -118,13 +124,20 @@ class Driver:
 
     def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
         self._carry_out(self._guard(where, decide) or [])
-        for name in self.fleet.changed:
+        changed, self.fleet.changed = self.fleet.changed, []
+        for name in changed:
             service = self.fleet.services.get(name)
             self._deadlines.set(name, service.deadline if service is not None else None)
-        self.fleet.changed.clear()
+        if self._observers:
+            self._tell(changed)
         self._deadlines.set(None, self.fleet.deadline)
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.post(ev.ChildrenGone())
+
+    def _tell(self, changed: list[str]) -> None:
+        for observer in self._observers:
+            for name in changed:
+                self._guard("observer", lambda name=name, observer=observer: observer(name))  # type: ignore[misc]
 
     def _deadline_passed(self, name: str | None) -> None:
         self.handle(ev.FleetDeadlinePassed() if name is None else ev.DeadlinePassed(name))
@@ -229,6 +242,7 @@ class Driver:
     def _spawn_failed(self, name: str, error: SpawnError) -> ev.Event:
         import errno  # noqa: PLC0415 - off the start path
 
+        self.counts.spawn_failed(name)
         if error.pid is not None:
             self._children.disown(error.pid)
         symbol = errno.errorcode.get(error.number, str(error.number))
