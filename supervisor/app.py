@@ -13,9 +13,6 @@ import sys
 from importlib.machinery import PathFinder
 
 from supervisor import __version__
-from supervisor.control.listener import AlreadyRunningError, Opened, open_listeners
-from supervisor.control.plane import ControlPlane
-from supervisor.control.reloading import RejectedError, Reloader
 from supervisor.core.fleet import Fleet
 from supervisor.core.record import Record
 from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
@@ -34,6 +31,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from supervisor.control.listener import Opened
+    from supervisor.control.plane import ControlPlane
+    from supervisor.control.reloading import Reloader
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -70,7 +71,7 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink, opened: Opened) -> None:
+    def __init__(self, plan: Plan, sink: Sink, opened: Opened | None) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
@@ -84,12 +85,11 @@ class Daemon:
             hold=self._format != "json",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
-        self._control = ControlPlane(opened, self._journal)
+        self._control = _make_control(opened, self._journal)
         self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
-        self._reloader = Reloader(plan.read_again, lambda: self._driver, self._journal)
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
         self._driver = Driver(
             fleet,
@@ -128,7 +128,8 @@ class Daemon:
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
-        self._control.attach(self._loop, self._driver, self._reloader)
+        if self._control is not None:
+            self._control.attach(self._loop, self._driver, self._reloader())
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -145,7 +146,8 @@ class Daemon:
         python = ".".join(map(str, sys.version_info[:3]))
         started = {"version": __version__, "mode": mode, "loop": loop_name, "python": python, "pid": os.getpid()}
         self._journal.emit("info", "supervisor_started", **started, services=len(self._plan.fleet.services))
-        self._control.announce(version=__version__, mode=mode, loop=loop_name, python=python)
+        if self._control is not None:
+            self._control.announce(version=__version__, mode=mode, loop=loop_name, python=python)
         if mode == "plain":
             message = "not PID 1, and the kernel refused to make us a subreaper: orphans go to another process"
             self._journal.emit("warning", "supervisor_warning", message=message)
@@ -159,14 +161,25 @@ class Daemon:
         close_descriptors(self._plan.sockets)
 
     def _reload(self) -> None:
+        from supervisor.control.reloading import RejectedError  # noqa: PLC0415 - not on the start path
+
         try:
-            self._reloader.apply()
+            self._reloader().apply()
         except RejectedError:
             return  # the log has it
 
+    def _reloader(self) -> Reloader:
+        from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
+
+        return Reloader(self._plan.read_again, self._driver, self._journal)
+
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code
-        if self._loop is not None:
+        if self._loop is None:
+            return
+        if self._control is None:
+            self._loop.call_soon(self._loop.stop)
+        else:
             self._control.finish(lambda: self._loop.call_soon(self._loop.stop))
 
     def _loop_error(self, _loop: object, context: dict[str, Any]) -> None:
@@ -177,7 +190,8 @@ class Daemon:
 
     def _end(self) -> int:
         """Give the reader of our output the rest, unless it has stopped reading."""
-        self._control.close()
+        if self._control is not None:
+            self._control.close()
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
@@ -193,13 +207,24 @@ def _reserve() -> list[int]:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
 
 
-def _open_control(spec: ControlSpec) -> Opened:
+def _open_control(spec: ControlSpec) -> Opened | None:
+    """The control sockets; None where none is wanted, and then nothing of the control plane is imported."""
     if spec == ControlSpec(socket=""):
-        return Opened()
+        return None
+    from supervisor.control.listener import AlreadyRunningError, open_listeners  # noqa: PLC0415 - see above
+
     try:
         return open_listeners(spec, os.environ)
     except AlreadyRunningError as error:
         raise StartError(str(error)) from None
+
+
+def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | None:
+    if opened is None:
+        return None
+    from supervisor.control.plane import ControlPlane  # noqa: PLC0415 - where a control socket is wanted
+
+    return ControlPlane(opened, journal)
 
 
 def run(plan: Plan) -> NoReturn:

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from supervisor.control import query
 from supervisor.control.problems import ProblemError
+from supervisor.control.records import Entry
 from supervisor.control.reloading import RejectedError
 from supervisor.control.replies import json_response
-from supervisor.control.ring import Entry
 from supervisor.control.streams import Follow
 from supervisor.control.subject import Subject
 from supervisor.control.view import View, is_up

@@ -14,7 +14,6 @@ import _socket
 import fcntl
 import os
 import stat
-import struct
 
 from supervisor.core.record import Record
 
@@ -35,7 +34,9 @@ LONGEST_PATH = 107
 BACKLOG = 128
 """Connections that wait in the kernel until we accept them."""
 
-_PEER = struct.Struct("3i")
+_UCRED = 12
+"""Bytes of what the kernel says of a peer: process, user and group, an int each."""
+
 _SO_PEERGROUPS = 59
 _LOCK_TRIES = 100
 
@@ -116,8 +117,9 @@ def open_listeners(spec: ControlSpec, environ: Mapping[str, str]) -> Opened:
 
 def peer(connection: Any) -> tuple[int, int, int]:
     """Process, user and group at the other end of a connection through a path, as they were when it connected."""
-    pid, uid, gid = _PEER.unpack(connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _PEER.size))
-    return pid, uid & 0xFFFFFFFF, gid & 0xFFFFFFFF
+    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _UCRED)
+    pid, uid, gid = memoryview(credentials).cast("I")
+    return pid, uid, gid
 
 
 def may_connect(listener: Listener, connection: Any) -> bool:
@@ -134,7 +136,7 @@ def _groups(connection: Any) -> tuple[int, ...]:
         data = connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERGROUPS, 65536 * 4)
     except OSError:
         return ()
-    return struct.unpack(f"{len(data) // 4}I", data)
+    return tuple(memoryview(data).cast("I"))
 
 
 # -- the path ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """``/metrics``: what the daemon has counted, in the text format of Prometheus.
 
 The counting is done by plain integers from the daemon's start (:mod:`supervisor.runtime.counts`,
-:mod:`supervisor.control.counts`); prometheus_client is imported by the first scrape, and writes them down. No series
+:mod:`supervisor.control.records`); prometheus_client is imported by the first scrape, and writes them down. No series
 comes with time: they are bounded by the services there are, and by states, exit codes, signals and names of events.
 
 A thousand services make ten thousand series, so they are written in batches, with a turn of the loop between two.

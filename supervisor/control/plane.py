@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from supervisor.control.counts import RecordCounts
-from supervisor.control.ring import Ring
+from supervisor.control.records import RecordCounts, Ring
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False

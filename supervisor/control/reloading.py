@@ -34,7 +34,7 @@ class Reloader:
     def __init__(
         self,
         read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]],
-        driver: Callable[[], Driver],
+        driver: Driver,
         journal: Journal,
     ) -> None:
         self._read_again = read_again
@@ -63,7 +63,7 @@ class Reloader:
             raise
         found = self._changes(fleet)
         self._journal.emit("info", "config_loaded", sources=list(sources))
-        self._driver().post(ev.Reconfigured(fleet))
+        self._driver.post(ev.Reconfigured(fleet))
         return found
 
     def _read(self) -> tuple[FleetSpec, tuple[str, ...]]:
@@ -73,5 +73,5 @@ class Reloader:
             raise RejectedError(str(error).splitlines()) from None
 
     def _changes(self, fleet: FleetSpec) -> Changes:
-        present = self._driver().fleet
+        present = self._driver.fleet
         return changes(present.spec, present.specs, fleet)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import Message, Receive, Scope, Send
 
-from supervisor.control.ring import Entry, Ring
+from supervisor.control.records import Entry, Ring
 from supervisor.control.waiting import disconnected, first_done
 from supervisor.logs.encode import encode_line
 

@@ -1,10 +1,9 @@
 """What the endpoints speak about."""
 
-from supervisor.control.counts import RecordCounts
 from supervisor.control.orders import Orders
 from supervisor.control.plane import About
+from supervisor.control.records import RecordCounts, Ring
 from supervisor.control.reloading import Reloader
-from supervisor.control.ring import Ring
 from supervisor.core.fleet import Fleet
 from supervisor.runtime.driver import Driver
 
