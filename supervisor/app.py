@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from supervisor.control.listener import Opened
-    from supervisor.control.plane import ControlPlane
+    from supervisor.control.plane import ControlPlane, Neighbours
     from supervisor.control.reloading import Reloader
 
 _RESERVE = 20
@@ -129,7 +129,7 @@ class Daemon:
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
         if self._control is not None:
-            self._control.attach(self._loop, self._driver, self._reloader())
+            self._control.attach(self._loop, self._neighbours())
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -167,6 +167,17 @@ class Daemon:
             self._reloader().apply()
         except RejectedError:
             return  # the log has it
+
+    def _neighbours(self) -> Neighbours:
+        from supervisor.control.plane import Neighbours  # noqa: PLC0415 - where a control socket is wanted
+
+        return Neighbours(
+            driver=self._driver,
+            reloader=self._reloader(),
+            tails=self._capture.tails,
+            tally=self._capture.tally,
+            reopen_logs=lambda: None,  # no log is a file that could be opened again
+        )
 
     def _reloader(self) -> Reloader:
         from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path

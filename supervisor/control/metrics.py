@@ -78,8 +78,9 @@ class Metrics:
         yield _single("pausevisor_orphans_exited", "counter", "Orphans that have ended.", counts.orphans)
         events = [((name,), float(count)) for name, count in sorted(self._subject.records.events.items())]
         yield Family("pausevisor_events", "counter", "Records written, by event.", ("event",), events)
-        lost = [((reason,), float(count)) for reason, count in sorted(self._subject.records.lost.items())]
-        yield Family("pausevisor_log_records_lost", "counter", "Records and lines lost, by reason.", ("reason",), lost)
+        lost = [(key, float(count)) for key, count in sorted(self._subject.records.lost.items())]
+        text = "Records and lines lost; of the log as a whole where no service is named."
+        yield Family("pausevisor_log_records_lost", "counter", text, ("service", "reason"), lost)
 
     def _of_services(self) -> Iterator[Family]:
         fleet, counts = self._subject.fleet, self._subject.driver.counts
@@ -105,6 +106,8 @@ class Metrics:
         for name, text, counted in (
             ("oom_kills", "Ends for want of memory.", counts.oom_kills),
             ("spawn_failures", "Starts that failed.", counts.spawn_failures),
+            ("log_lines", "Lines it has written.", self._subject.tally.lines),
+            ("log_bytes", "Bytes it has written.", self._subject.tally.bytes),
         ):
             samples = [((service,), float(count)) for service, count in counted.items() if service in fleet.specs]
             yield each("counter", name, text, samples)

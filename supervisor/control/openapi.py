@@ -288,6 +288,30 @@ PATHS: dict[str, Schema] = {
             ],
         )
     },
+    "/v1/logs": {
+        "get": _operation(
+            "logs",
+            "The last lines of the services, those that come, or both",
+            {200: _STREAM, 400: _MALFORMED},
+            parameters=[
+                _globs("service", "pattern of names of services; may repeat"),
+                _query(
+                    "tail",
+                    {"type": "integer", "minimum": 0, "maximum": 10_000},
+                    "how many of the last lines of each service, of those that are kept; 10 when absent",
+                ),
+                _query("follow", _BOOLEAN, "stay, and get what comes; `lines_missed` says how many came too fast"),
+                _query("stream", {"enum": ["stdout", "stderr"]}, "of this stream only"),
+            ],
+        )
+    },
+    "/v1/logs/reopen": {
+        "post": _operation(
+            "reopen_logs",
+            "Open the log files again, which somebody has moved",
+            {202: _answer("It begins", _object({"accepted": {"const": True}}))},
+        )
+    },
     "/v1/plan": {
         "get": _operation(
             "plan",

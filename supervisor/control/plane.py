@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervisor.control.gate import Gate
+    from supervisor.control.lines import Tails
     from supervisor.control.listener import Listener, Opened
     from supervisor.control.reloading import Reloader
     from supervisor.control.server import Server
+    from supervisor.control.subject import Subject
     from supervisor.logs.journal import Journal
+    from supervisor.logs.tally import Tally
     from supervisor.runtime.driver import Driver
 
 _LAST_WORDS = 0.2
@@ -38,6 +41,22 @@ class About(Record):
     pid: int
     started_at: float
     started: float
+
+
+class Neighbours(Record):
+    """What the control plane speaks to.
+
+    Attributes:
+        tails: has the last lines of the services.
+        tally: knows how much they have written.
+        reopen_logs: opens log files again.
+    """
+
+    driver: Driver
+    reloader: Reloader
+    tails: Tails
+    tally: Tally
+    reopen_logs: Callable[[], None]
 
 
 class ControlPlane:
@@ -61,7 +80,8 @@ class ControlPlane:
         self._warnings = opened.warnings
         self._gate: Gate | None = None
         self._server: Server | None = None
-        self._parts: tuple[Any, Driver, Reloader] | None = None
+        self._subject: Subject | None = None
+        self._parts: tuple[Any, Neighbours] | None = None
         if self._listeners:
             journal.tap(self._record)
 
@@ -73,20 +93,22 @@ class ControlPlane:
         for message in self._warnings:
             self.warn(message)
 
-    def attach(self, loop: Any, driver: Driver, reloader: Reloader) -> None:
+    def attach(self, loop: Any, daemon: Neighbours) -> None:
         """The loop turns: let clients in."""
         if not self._listeners:
             return
         from supervisor.control.gate import Gate  # noqa: PLC0415 - after the first programs run
         from supervisor.control.stack import http_stack  # noqa: PLC0415
 
-        self._parts = loop, driver, reloader
+        self._parts = loop, daemon
         self._gate = Gate(loop, self._listeners, http_stack, self._serve, self.warn)
         self._gate.open()
 
     def finish(self, stop: Callable[[], None]) -> None:
         """The last record is written: followers read it, and then ``stop`` is called, after a moment at most."""
         self.ring.close()
+        if self._subject is not None:
+            self._subject.lines.close()
         if self._gate is None or self._server is None:
             stop()
             return
@@ -115,9 +137,9 @@ class ControlPlane:
 
         if self._parts is None or self._gate is None or self.about is None:
             raise RuntimeError("a connection before the loop")  # can't happen: the gate is opened when all are set
-        loop, driver, reloader = self._parts
-        subject = Subject(driver, self.ring, self.records, self.about, reloader)
-        return Server(loop, subject, self._gate.gone, self.journal)
+        loop, daemon = self._parts
+        self._subject = Subject(daemon, self.ring, self.records, self.about)
+        return Server(loop, self._subject, self._gate.gone, self.journal)
 
     def _record(self, record: dict[str, object]) -> None:
         self.records.add(record)

@@ -46,6 +46,18 @@ def number(request: Request, name: str, *, least: int = 0, most: int = 2**53) ->
     return int(text)
 
 
+def word(request: Request, name: str, allowed: tuple[str, ...]) -> str | None:
+    """One of a few words; None when absent.
+
+    Raises:
+        ProblemError: 400, it is something else.
+    """
+    text = request.query_params.get(name)
+    if text is not None and text not in allowed:
+        raise ProblemError(400, f"{name}={text!r}: allowed are {' and '.join(allowed)}")
+    return text
+
+
 def seconds(request: Request, name: str) -> float | None:
     """A time in seconds, more than 0; None when absent.
 

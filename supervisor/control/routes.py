@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from supervisor.control.daemon import DaemonEndpoints
+from supervisor.control.following import Following
 from supervisor.control.health import Probes
 from supervisor.control.listener import Listener
 from supervisor.control.metrics import Metrics
@@ -47,7 +48,7 @@ def _health_routes(subject: Subject) -> Sequence[BaseRoute]:
 
 
 def _api_routes(subject: Subject) -> Sequence[BaseRoute]:
-    services, daemon = Services(subject), DaemonEndpoints(subject)
+    services, daemon, following = Services(subject), DaemonEndpoints(subject), Following(subject)
     one = "/v1/services/{name}"
     return [
         Route("/v1/version", daemon.version),
@@ -55,7 +56,9 @@ def _api_routes(subject: Subject) -> Sequence[BaseRoute]:
         Route(one, services.one),
         *[Route(f"{one}/{verb}", services.order(verb), methods=["POST"]) for verb in VERBS],
         Route(f"{one}/signal", services.signal, methods=["POST"]),
-        Route("/v1/events", daemon.events),
+        Route("/v1/events", following.events),
+        Route("/v1/logs", following.logs),
+        Route("/v1/logs/reopen", daemon.reopen, methods=["POST"]),
         Route("/v1/plan", daemon.plan),
         Route("/v1/reload", daemon.reload, methods=["POST"]),
         Route("/v1/shutdown", daemon.shutdown, methods=["POST"]),

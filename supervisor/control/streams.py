@@ -1,7 +1,7 @@
 """Following: records as JSON lines or as server-sent events, for as long as the client stays."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -15,83 +15,115 @@ _BATCH = 100
 _PAUSE = 0.01
 """Seconds between two batches to one follower: in a storm records are written together, and not one by one."""
 
+Record = dict[str, object]
 
-class Follow:
-    """An answer that is made of a ring's records.
+
+class Source:
+    """Where the records of a stream come from.
 
     Args:
-        ring: where they come from.
+        ring: has them.
         since: number after which they begin.
         wanted: which of them.
-        follow: go on with those that come; otherwise the answer ends with those that are there.
-        sse: as server-sent events, WHATWG HTML section 9.2, instead of JSON lines.
+        missed: the record that says which ones the ring has no longer, from the first to the last number.
     """
 
-    def __init__(self, ring: Ring, since: int, wanted: Callable[[Entry], bool], *, follow: bool, sse: bool) -> None:
-        self._ring = ring
-        self._position = since
-        self._wanted = wanted
+    def __init__(
+        self, ring: Ring, since: int, wanted: Callable[[Record], bool], missed: Callable[[int, int], Record]
+    ) -> None:
+        self.ring = ring
+        self.since = since
+        self.wanted = wanted
+        self.missed = missed
+
+
+class Stream:
+    """An answer that is made of records: some that are there, and then those of a source.
+
+    Args:
+        source: where they come from; None for nowhere.
+        first: what comes before them.
+        follow: go on with those that come; otherwise the answer ends with those that are there.
+        sse: as server-sent events, WHATWG HTML section 9.2, instead of JSON lines.
+        ended: called once when the answer is over, however it ends.
+    """
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        first: Sequence[Record] = (),
+        follow: bool = False,
+        sse: bool = False,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source = source
+        self._first = first
         self._follow = follow
         self._sse = sse
+        self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer, by ASGI."""
-        media_type = b"text/event-stream" if self._sse else b"application/x-ndjson"
-        headers = [(b"content-type", media_type), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        scope["state"]["connection"].patient = self._follow
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            await self._run(send, gone)
+            media_type = b"text/event-stream" if self._sse else b"application/x-ndjson"
+            headers = [(b"content-type", media_type), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            scope["state"]["connection"].patient = self._follow
+            # the head goes out now, so that a client that waits for the first record knows that we are there
+            await send(_body(b"".join([self._shown(record) for record in self._first])))
+            if self._source is not None:
+                await self._run(self._source, send, gone)
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()
+            self._ended()
 
-    async def _run(self, send: Send, gone: "asyncio.Future[None]") -> None:
-        await send(_body(b""))  # the head goes out now, so that the client knows that we are there
+    async def _run(self, source: Source, send: Send, gone: "asyncio.Future[None]") -> None:
+        ring, position = source.ring, source.since
         while not gone.done():
-            entries = self._ring.after(self._position, _BATCH)
-            body = self._missed() + b"".join([self._shown(entry) for entry in entries if self._wanted(entry)])
+            body = b""
+            if position < ring.lost:
+                body = self._shown(source.missed(position + 1, ring.lost))
+                position = ring.lost
+            entries = ring.after(position, _BATCH)
+            body += b"".join([self._entry(entry) for entry in entries if source.wanted(entry.record)])
             if body:
                 await send(_body(body))
             if entries:
-                self._position = entries[-1].number
+                position = entries[-1].number
                 await asyncio.sleep(0 if len(entries) == _BATCH else _PAUSE)
-            elif not self._follow or self._ring.closed:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif not self._follow or ring.closed:
                 return
             else:
-                await self._change(gone)
+                await _change(ring, gone)
 
-    def _missed(self) -> bytes:
-        """What the ring no longer has, as a record."""
-        lost = self._ring.lost
-        if self._position >= lost:
-            return b""
-        record: dict[str, object] = {"event": "events_missed", "from": self._position + 1, "to": lost}
-        self._position = lost
-        line = encode_line(record)
-        return b"event: events_missed\ndata: " + line + b"\n" if self._sse else line
-
-    def _shown(self, entry: Entry) -> bytes:
+    def _entry(self, entry: Entry) -> bytes:
         if not self._sse:
             return entry.line
-        head = f"id: {entry.number}\nevent: {entry.record['event']}\ndata: "
-        return head.encode() + entry.line + b"\n"
+        return f"id: {entry.number}\nevent: {entry.record['event']}\ndata: ".encode() + entry.line + b"\n"
 
-    async def _change(self, gone: "asyncio.Future[None]") -> None:
-        """Wait for the next record, or for the client to go."""
-        changed = asyncio.get_running_loop().create_future()
+    def _shown(self, record: Record) -> bytes:
+        line = encode_line(record)
+        return f"event: {record['event']}\ndata: ".encode() + line + b"\n" if self._sse else line
 
-        def wake() -> None:
-            if not changed.done():
-                changed.set_result(None)
 
-        self._ring.on_change(wake)
-        try:
-            await first_done(changed, gone)
-        finally:
-            self._ring.forget(wake)
-            changed.cancel()
+async def _change(ring: Ring, gone: "asyncio.Future[None]") -> None:
+    """Wait for the ring's next record, or for the client to go."""
+    changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake() -> None:
+        if not changed.done():
+            changed.set_result(None)
+
+    ring.on_change(wake)
+    try:
+        await first_done(changed, gone)
+    finally:
+        ring.forget(wake)
+        changed.cancel()
 
 
 def _body(data: bytes) -> Message:

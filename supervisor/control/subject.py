@@ -1,23 +1,25 @@
 """What the endpoints speak about."""
 
+from supervisor.control.lines import Lines
 from supervisor.control.orders import Orders
-from supervisor.control.plane import About
+from supervisor.control.plane import About, Neighbours
 from supervisor.control.records import RecordCounts, Ring
-from supervisor.control.reloading import Reloader
 from supervisor.core.fleet import Fleet
-from supervisor.runtime.driver import Driver
 
 
 class Subject:
     """The daemon, for those who answer questions about it; each endpoint uses what concerns it."""
 
-    def __init__(self, driver: Driver, ring: Ring, records: RecordCounts, about: About, reloader: Reloader) -> None:
-        self.driver = driver
+    def __init__(self, daemon: Neighbours, ring: Ring, records: RecordCounts, about: About) -> None:
+        self.driver = daemon.driver
+        self.reloader = daemon.reloader
+        self.reopen_logs = daemon.reopen_logs
+        self.tally = daemon.tally
+        self.lines = Lines(daemon.tails)
         self.ring = ring
         self.records = records
         self.about = about
-        self.reloader = reloader
-        self.orders = Orders(driver)
+        self.orders = Orders(daemon.driver)
 
     @property
     def fleet(self) -> Fleet:
