@@ -131,9 +131,12 @@ def may_connect(listener: Listener, connection: Any) -> bool:
 
 
 def _groups(connection: Any) -> tuple[int, ...]:
-    """Supplementary groups of the other end; none where the kernel (before 4.13) does not say."""
+    """Supplementary groups of the other end; none where the kernel (before 4.13) does not say, or there are too many.
+
+    Python asks the kernel for 1024 bytes at most: 256 groups.
+    """
     try:
-        data = connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERGROUPS, 65536 * 4)
+        data = connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
     except OSError:
         return ()
     return tuple(memoryview(data).cast("I"))

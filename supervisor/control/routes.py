@@ -89,7 +89,10 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
     """What the router has to say: no such path, no such method."""
     if not isinstance(error, HTTPException):
         raise error
-    return ProblemError(error.status_code, error.detail, headers=error.headers).response()
+    headers = dict(error.headers or {})
+    if "Allow" in headers:  # made of a set, in any order
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
+    return ProblemError(error.status_code, error.detail, headers=headers).response()
 
 
 async def _on_mistake(_: Request, _error: Exception) -> Response:
