@@ -10,6 +10,7 @@ We accept by ourselves, in small numbers a turn, so that the daemon's own work g
 
 import resource
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -19,6 +20,10 @@ from supervisor.logs.encode import encode
 MOST_CONNECTIONS = 256
 _ACCEPTS_A_TURN = 16
 _RESERVED_DESCRIPTORS = 32
+_MOST_REFUSED = 8
+_LINGER = 1.0
+"""Seconds, and how many at most, that those who were refused get to read why."""
+
 _RETRY_AFTER = 1.0
 """Seconds without accepting after the kernel had no descriptor or no memory for us, or the import failed."""
 
@@ -78,6 +83,7 @@ class Gate:
         self._paused = True
         self._closed = False
         self._warned: set[str] = set()
+        self._refused: deque[socket.socket] = deque()
         self._sockets = {
             listener.socket.fileno(): (socket.socket(fileno=listener.socket.fileno()), listener)
             for listener in listeners
@@ -136,7 +142,7 @@ class Gate:
                 connection = self._accept(fd)
                 if connection is None:
                     break
-                refuse(connection, 503, "Service Unavailable", "the HTTP stack can't be imported; the log says why")
+                self._refuse(connection, 503, "Service Unavailable", "the HTTP stack can't be imported; see the log")
 
     # -- accepting -----------------------------------------------------------------------------------------------
 
@@ -168,13 +174,13 @@ class Gate:
     def _admit(self, connection: socket.socket, listener: Listener) -> None:
         try:
             if listener.serves == "control" and not may_connect(listener, connection):
-                refuse(connection, 403, "Forbidden", "the socket is for its owner, root, and the control-group")
+                self._refuse(connection, 403, "Forbidden", "the socket is for its owner, root, and the control-group")
                 return
         except OSError:
             connection.close()  # gone already
             return
         if connection.fileno() >= _highest_descriptor() or not self._has_room():
-            refuse(connection, 503, "Service Unavailable", "too many connections")
+            self._refuse(connection, 503, "Service Unavailable", "too many connections")
             return
         self._connections[self._serve(connection, listener)] = None
 
@@ -189,6 +195,15 @@ class Gate:
         idle.abort()
         return True
 
+    def _refuse(self, connection: socket.socket, status: int, title: str, detail: str) -> None:
+        """Answer somebody who is not let in, and close soon: a client that still sends shall see why, and no error."""
+        if not refuse(connection, status, title, detail):
+            return
+        if len(self._refused) == _MOST_REFUSED:
+            self._refused.popleft().close()
+        self._refused.append(connection)
+        self._loop.call_later(_LINGER, connection.close)
+
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:
             self._warned.add(message)
@@ -201,8 +216,8 @@ def _highest_descriptor() -> int:
     return limit - min(_RESERVED_DESCRIPTORS, limit // 4) if limit > 0 else 2**31
 
 
-def refuse(connection: socket.socket, status: int, title: str, detail: str) -> None:
-    """Answer a connection that is not let in, as far as that is possible without waiting, and close it."""
+def refuse(connection: socket.socket, status: int, title: str, detail: str) -> bool:
+    """Answer a connection that is not let in; whether that was possible without waiting. If not, it is closed."""
     body = encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
     head = (
         f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
@@ -210,7 +225,8 @@ def refuse(connection: socket.socket, status: int, title: str, detail: str) -> N
     )
     try:
         connection.send(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
     except OSError:
-        return  # it is gone, or does not read: it is told by the end
-    finally:
-        connection.close()
+        connection.close()  # it is gone, or does not read: it is told by the end
+        return False
+    return True

@@ -31,7 +31,7 @@ FALLBACK_NAME = "pausevisor.sock"
 LONGEST_PATH = 107
 """Bytes; the address structure has room for 108 with its NUL."""
 
-BACKLOG = 128
+BACKLOG = 1024
 """Connections that wait in the kernel until we accept them."""
 
 _UCRED = 12

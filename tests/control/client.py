@@ -52,8 +52,8 @@ class UnixConnection(http.client.HTTPConnection):
 def raw(path: str) -> socket.socket:
     """A connection to say anything on."""
     connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)  # before the timeout, or a full backlog is an error and not a wait
     connection.settimeout(PATIENCE)
-    connection.connect(path)
     return connection
 
 

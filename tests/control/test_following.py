@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ WEB = service("web", "sleep", "1000")
 STORM = service("storm", "true", restart="always", restart_delay="0s", restart_limit="none")
 
 
-def events_of(daemon: Daemon) -> list[dict[str, object]]:
+def events_of(daemon: Daemon) -> list[Any]:
     """What the log has, without the lines of services."""
     return [record for record in daemon.records if record["event"] != "output"]
 

@@ -34,9 +34,9 @@ def opened() -> Iterator[list[Listener]]:
         listener.close()
 
 
-def open_path(path: str, opened: list[Listener], **spec: object) -> Opened:
+def open_path(path: str, opened: list[Listener], group: str | None = None) -> Opened:
     """Open a control socket at a path."""
-    found = open_listeners(ControlSpec(socket=path, **spec), {})
+    found = open_listeners(ControlSpec(socket=path, group=group), {})
     opened += found.listeners
     return found
 

@@ -89,13 +89,14 @@ def test_a_line_is_made_once() -> None:
 def test_counts() -> None:
     """Records by event, and losses by service and reason."""
     counts = RecordCounts()
-    for record in (
+    records: list[dict[str, object]] = [
         {"event": "a"},
         {"event": "a"},
         {"event": "log_lines_dropped", "count": 3, "reason": "blocked"},
         {"event": "log_lines_dropped", "count": 4, "reason": "blocked"},
         {"event": "log_lines_dropped", "count": 5, "reason": "overflow", "service": "web"},
-    ):
+    ]
+    for record in records:
         counts.add(record)
     assert counts.events == {"a": 2, "log_lines_dropped": 3}
     assert counts.lost == {("", "blocked"): 7, ("web", "overflow"): 5}
