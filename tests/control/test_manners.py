@@ -400,6 +400,7 @@ def test_what_comes_behind_a_request(served: tuple[Daemon, Client]) -> None:
         connection.sendall(head)
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.get("/livez").status == 200  # by now that is read
     procfs.wait_until(lambda: connections(daemon, client) == 0, 5, "its end is seen")
     before = resident(daemon.pid)
     say(client, head, *[b"x" * 65536] * 1000)
