@@ -131,17 +131,18 @@ class Notified(Record):
 
 
 class RunPlanned(Record):
-    """The next run of a scheduled service; ``at`` is wall-clock seconds, None when there will never be one."""
+    """The next run of a scheduled service is at ``at``, as its schedule writes times; None: there will never be one."""
 
     service: str
-    at: float | None
+    at: str | None
 
 
 class RunDue(Record):
-    """A run of a scheduled service is due; ``at`` is the wall-clock time it was planned for."""
+    """A run of a scheduled service is due; ``late`` seconds after the time ``at`` that it was planned for."""
 
     service: str
-    at: float
+    at: str
+    late: float = 0.0
 
 
 class DeadlinePassed(Record):

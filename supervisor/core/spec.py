@@ -10,6 +10,10 @@ from enum import Enum
 from supervisor.core.record import Record
 from supervisor.core.signals import SIGHUP, SIGINT, SIGQUIT, SIGTERM
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Restart(Enum):
     """When a service that ended is started again; systemd.service(5), ``Restart=``."""
@@ -283,8 +287,7 @@ class ServiceSpec(Record):
         ready: None for ready as soon as it runs.
         start_timeout: seconds to become ready, and for a task or a scheduled run to end; None for no limit.
         watchdog: ``WATCHDOG=1`` has to come at least this often; None for no watchdog.
-        replicas: how many instances; None for the one that is called as the service itself.
-        base: of an instance, the name of its service; empty otherwise.
+        base: of an instance, the name of its service; empty for a service that is not replicated.
         restart_limit: None for no limit.
         success_codes: exit codes that count as success.
         success_signals: signals whose death counts as success.
@@ -306,7 +309,6 @@ class ServiceSpec(Record):
     health: Health | None = None
     watchdog: float | None = None
     schedule: Schedule | None = None
-    replicas: int | None = None
     base: str = ""
     isolation: Isolation | None = None
     cgroup: Cgroup | None = None
@@ -359,9 +361,15 @@ DEFAULT_SIGNALS: dict[int, SignalAction] = {
 
 
 class FleetSpec(Record):
-    """The daemon's own settings and all its services, in the order in which they were defined."""
+    """The daemon's own settings and all its services, in the order in which they were defined.
+
+    Attributes:
+        services: by name; of a replicated service every instance, ``web#1`` and so on.
+        templates: by the name of a replicated service, what makes its instance of a number.
+    """
 
     services: dict[str, ServiceSpec] = {}  # noqa: RUF012 - copied for each record
+    templates: "dict[str, Callable[[int], ServiceSpec]]" = {}  # noqa: RUF012 - copied for each record
     main: str | None = None
     on_failure: OnFailure = OnFailure.SHUTDOWN
     when_done: WhenDone = WhenDone.EXIT

@@ -75,6 +75,7 @@ _SIGNAL_NAME = Field({"type": "string", "pattern": r"^SIG[A-Z0-9+]+$"}, "name of
 _COMM = _string("name of the process, as in `/proc/PID/comm`; empty where that could not be read")
 _ORIGIN = _optional(Field({"type": "string", "minLength": 1}, "service the process came from, where known"))
 _ERROR = _string("the error, in words")
+_PROBE = _string("what was probed: `tcp 127.0.0.1:80`, `notify`, `file /run/ready`")
 
 _SIGNALLED = {"signal": _SIGNAL, "signal_name": _SIGNAL_NAME}
 _USAGE = {
@@ -153,6 +154,7 @@ EVENTS: dict[str, Event] = {
             "from": _string("state before", values=STATES),
             "to": _string("state now", values=STATES),
             "reason": _string("why"),
+            "need": _optional(_string("service that it waits for, or that has failed it")),
         },
     ),
     "child_started": Event(
@@ -212,6 +214,59 @@ EVENTS: dict[str, Event] = {
             "attempt": _integer("number of that start, from 1", least=1),
             "reason": _string("why"),
         },
+    ),
+    "service_ready": Event(
+        "A service is ready, by what its `ready` asks.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "probe": _PROBE,
+            "duration_s": _seconds("since its program was started, seconds"),
+        },
+    ),
+    "service_status": Event(
+        "A service said something of itself, by sd_notify(3); level `debug`.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "status": _optional(_string("its `STATUS=`")),
+            "error_number": _optional(_integer("its `ERRNO=`")),
+        },
+    ),
+    "probe_failed": Event(
+        "A probe of a service failed; for readiness only when the error is another one than before.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "probe": _PROBE,
+            "kind": _string("what it was for", values=("ready", "health")),
+            "error": _ERROR,
+            "failures": _optional(_integer("so many in a row", least=1)),
+        },
+    ),
+    "health_changed": Event(
+        "A service is unhealthy: its probe failed as often in a row as `health` allows; or it is well again.",
+        {"service": _SERVICE, "pid": _PID, "healthy": _boolean("whether it is well"), "probe": _optional(_PROBE)},
+    ),
+    "watchdog_expired": Event(
+        "A service was silent for longer than its `watchdog` allows, or asked for this itself; it gets ABRT.",
+        {"service": _SERVICE, "pid": _PID, "watchdog_s": _optional(_seconds("what it allows, seconds"))},
+    ),
+    "run_finished": Event(
+        "A run of a scheduled service is over.",
+        {
+            "service": _SERVICE,
+            "attempt": _integer("number of this start, from 1", least=1),
+            "succeeded": _boolean("whether it ended well"),
+            "reason": _string("how it ended: `success`, `exit-code`, `signal` and others"),
+            "exit_code": _integer("its exit code, 128 and the number of the signal that killed it", most=255),
+            "duration_s": _seconds("how long it took, seconds"),
+            "scheduled_for": _optional(_string("the time it was planned for; missing for one that was ordered")),
+        },
+    ),
+    "run_skipped": Event(
+        "A run of a scheduled service does not take place.",
+        {"service": _SERVICE, "scheduled_for": _string("the time it was planned for"), "reason": _string("why")},
     ),
     "output": Event(
         "A line that a child wrote.",

@@ -6,8 +6,10 @@ import pytest
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
-from supervisor.core.fleet import LAST_GRACE, Fleet, Phase, compare
+from supervisor.core.descent import LAST_GRACE, Phase
+from supervisor.core.fleet import Fleet
 from supervisor.core.record import replace
+from supervisor.core.reload import compare
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 from supervisor.core.spec import (
     FleetSpec,

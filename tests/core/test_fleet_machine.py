@@ -6,7 +6,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
-from supervisor.core.fleet import LAST_GRACE, Fleet, Phase
+from supervisor.core.descent import LAST_GRACE, Phase
+from supervisor.core.fleet import Fleet
 from supervisor.core.record import replace
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1
 from supervisor.core.spec import (

@@ -1,0 +1,51 @@
+"""A new configuration in the place of the old: only what changed is touched."""
+
+from supervisor.core import events as ev
+from supervisor.core.descent import Phase
+from supervisor.core.effects import Effect, Report
+from supervisor.core.spec import FleetSpec, ServiceSpec
+from supervisor.core.states import Desired, Reason, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.fleet import Fleet
+
+
+def compare(old: dict[str, ServiceSpec], new: dict[str, ServiceSpec]) -> tuple[list[str], list[str], list[str]]:
+    """Names of the services that were added, changed and removed, in the order of their definition."""
+    added = [name for name in new if name not in old]
+    changed = [name for name in new if name in old and new[name] != old[name]]
+    removed = [name for name in old if name not in new]
+    return added, changed, removed
+
+
+def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
+    """Stop what is gone, restart what changed, start what is new; others keep their process."""
+    if fleet.phase is not Phase.UP:
+        return []
+    added, changed, removed = compare(fleet.specs, spec.services)
+    back = fleet.removed.intersection(spec.services)
+    fleet.adopt(spec)
+    effects: list[Effect] = []
+    for name in back:
+        # removed by one reload and back by the next, before it was down
+        fleet.removed.discard(name)
+        effects += fleet.apply(ev.StartRequested(name), now)
+    for name in removed:
+        fleet.removed.add(name)
+        effects += fleet.apply(ev.StopRequested(name, Reason.RELOAD), now)
+    for name in changed:
+        effects += _apply_new_spec(fleet, name, spec.services[name], now)
+    for name in added:
+        effects += fleet.apply(ev.StartRequested(name), now)
+    fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
+    return [Report("info", "config_reloaded", fields), *effects]
+
+
+def _apply_new_spec(fleet: "Fleet", name: str, spec: ServiceSpec, now: float) -> list[Effect]:
+    """Stop by the old settings, start by the new ones; what an order stopped stays stopped."""
+    service = fleet.services[name]
+    wanted = service.desired is Desired.UP or service.state in (State.COMPLETED, State.FAILED)
+    effects = fleet.apply(ev.RestartRequested(name, Reason.RELOAD), now) if wanted else []
+    fleet.specs[name] = spec
+    return effects
