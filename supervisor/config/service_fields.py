@@ -10,13 +10,14 @@ from supervisor.config.isolation_fields import ISOLATION
 from supervisor.config.kinds import Choice, Count, Flag, Path, Text, VariableName
 from supervisor.config.output_fields import OUTPUT
 from supervisor.config.problems import Place
-from supervisor.config.service_kinds import Command, SuccessStatuses
+from supervisor.config.schedule_kind import SCHEDULE
+from supervisor.config.service_kinds import Command, Needs, SuccessStatuses
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
 from supervisor.config.units import Duration
 from supervisor.config.watch_fields import WATCHING
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
-from supervisor.core.spec import Restart, RestartLimit, StopScope
+from supervisor.core.spec import Kind, Restart, RestartLimit, StopScope
 
 
 def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
@@ -37,6 +38,20 @@ LIFE = (
         "but not run by one. Variables are put in.",
         required=True,
     ),
+    Field("kind", Choice.of(Kind), "Whether it runs until told to end, once, or by a schedule.", "service"),
+    Field(
+        "schedule",
+        SCHEDULE,
+        "When a scheduled service runs: fields of crontab(5), or a table with cron, timezone, overlap, jitter, "
+        "start-deadline.",
+    ),
+    Field(
+        "needs",
+        Needs(),
+        "The services that have to be there first: a list of names, or a table of names with started, ready or "
+        "completed.",
+    ),
+    Field("replicas", Count(1, 1000), "How many instances run, called NAME#1 and so on; one called NAME when absent."),
     Field(
         "directory",
         Path(),

@@ -40,6 +40,7 @@ class Fleet:
         descent: the way down.
         changed: instances that stepped since the shell last looked, for its timers and watches.
         stepped: instances that stepped in the present event.
+        removed: instances that a reload has removed and that are not down yet.
     """
 
     def __init__(self, spec: FleetSpec, *, salt: int = 0) -> None:
@@ -55,7 +56,7 @@ class Fleet:
         self._news: deque[tuple[str, Service]] = deque()  # who stepped, and what it was before
         self._active: set[str] = set()  # not at rest
         self._rising: set[str] = set(self.specs)  # neither up nor at rest yet
-        self._salt = salt
+        self.salt = salt
         self._paused = False
         self._announced = False
 
@@ -72,10 +73,7 @@ class Fleet:
     def start(self, now: float) -> list[Effect]:
         """Bring every service up; with none, pause."""
         self.stepped.clear()
-        effects: list[Effect] = []
-        for name in self.specs:
-            effects += self.apply(ev.StartRequested(name), now)
-        return effects + self._settle(now)
+        return self.bring_up(list(self.specs), now) + self._settle(now)
 
     def awaits_spawn(self, name: str, attempt: int) -> bool:
         """Whether the service still wants the process of this attempt: an event in between may have stopped it."""
@@ -140,6 +138,13 @@ class Fleet:
                 self.services[name] = Service()
         self.graph = Graph(spec.services)
 
+    def bring_up(self, names: list[str], now: float) -> list[Effect]:
+        """Start these. Who needs others goes first: it waits before the news comes that it need not."""
+        effects: list[Effect] = []
+        for name in sorted(names, key=lambda name: name not in self.graph.needs):
+            effects += self.apply(ev.StartRequested(name), now)
+        return effects
+
     def apply(self, event: ev.ServiceEvent, now: float) -> list[Effect]:
         """Let one service step; the only assignment of a service's state."""
         name = event.service
@@ -147,7 +152,7 @@ class Fleet:
         if before is None:
             return []  # a late timer or an order for a service that a reload has removed
         closing = self.phase is not Phase.UP
-        context = Context(self.specs[name], now, self._salt, closing, "" if closing else self._missing(name))
+        context = Context(self.specs[name], now, self.salt, closing, "" if closing else self._missing(name))
         after, effects = step(context, before, event)
         if after is before:
             return list(effects)
@@ -201,12 +206,12 @@ class Fleet:
         service = self.services.get(event.service)
         if self.phase is not Phase.UP or service is None:
             return []
-        effects: list[Effect] = []
-        if service.state not in HAS_PROCESS:
-            for other in self.graph.below(event.service):
+        effects = self.apply(event, now)
+        if self.services[event.service].state is State.WAITING:
+            for other in reversed(self.graph.below(event.service)):
                 if self.services[other].state in _NEVER_UP:
                     effects += self.apply(ev.StartRequested(other), now)
-        return effects + self.apply(event, now)
+        return effects
 
     def _propagate(self, now: float) -> list[Effect]:
         """What the steps of services mean for those who need them, until nothing more follows."""

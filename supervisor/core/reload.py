@@ -3,6 +3,7 @@
 from supervisor.core import events as ev
 from supervisor.core.descent import Phase
 from supervisor.core.effects import Effect, Report
+from supervisor.core.record import replace
 from supervisor.core.spec import FleetSpec, ServiceSpec
 from supervisor.core.states import Desired, Reason, State
 
@@ -19,6 +20,26 @@ def compare(old: dict[str, ServiceSpec], new: dict[str, ServiceSpec]) -> tuple[l
     return added, changed, removed
 
 
+def scaled(spec: FleetSpec, base: str, count: int) -> FleetSpec:
+    """The same with another number of instances of a replicated service; those that stay are the same.
+
+    Raises:
+        KeyError: there is no replicated service of this name.
+    """
+    template = spec.templates[base]
+    services: dict[str, ServiceSpec] = {}
+    instances = [template(number) for number in range(1, count + 1)]
+    for name, service in spec.services.items():
+        if service.base != base:
+            services[name] = service
+        elif instances:
+            # the first of the old ones holds the place of all the new ones
+            services.update((instance.name, spec.services.get(instance.name, instance)) for instance in instances)
+            instances = []
+    services.update((instance.name, instance) for instance in instances)
+    return replace(spec, services=services)
+
+
 def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
     """Stop what is gone, restart what changed, start what is new; others keep their process."""
     if fleet.phase is not Phase.UP:
@@ -27,17 +48,15 @@ def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
     back = fleet.removed.intersection(spec.services)
     fleet.adopt(spec)
     effects: list[Effect] = []
-    for name in back:
-        # removed by one reload and back by the next, before it was down
-        fleet.removed.discard(name)
-        effects += fleet.apply(ev.StartRequested(name), now)
+    # removed by one reload and back by the next, before it was down
+    fleet.removed -= back
+    effects += fleet.bring_up(sorted(back), now)
     for name in removed:
         fleet.removed.add(name)
         effects += fleet.apply(ev.StopRequested(name, Reason.RELOAD), now)
     for name in changed:
         effects += _apply_new_spec(fleet, name, spec.services[name], now)
-    for name in added:
-        effects += fleet.apply(ev.StartRequested(name), now)
+    effects += fleet.bring_up(added, now)
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
     return [Report("info", "config_reloaded", fields), *effects]
 

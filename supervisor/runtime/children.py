@@ -24,12 +24,19 @@ if TYPE_CHECKING:
 
 
 class Child:
-    """A service's main process, from spawn to reap."""
+    """A service's main process, from spawn to reap.
 
-    __slots__ = ("killed_by_us", "service", "started_at")
+    Attributes:
+        spawned: the process that we started, and that was given the pipes; not the main one when that was changed.
+        group: the process group to signal; None when it has none that is not ours as well.
+    """
 
-    def __init__(self, service: str, started_at: float) -> None:
+    __slots__ = ("group", "killed_by_us", "service", "spawned", "started_at")
+
+    def __init__(self, service: str, pid: int, started_at: float) -> None:
         self.service = service
+        self.spawned = pid
+        self.group: int | None = pid
         self.started_at = started_at
         self.killed_by_us = False
 
@@ -63,6 +70,7 @@ class Children:
         self._stopped = stopped
         self._children: dict[int, Child] = {}
         self._disowned: set[int] = set()
+        self._former: dict[int, str] = {}  # main processes that named another one, and live on
         self._helpers: dict[int, Callable[[int], None]] = {}
         self._lineage = Lineage(kernel)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
@@ -75,8 +83,29 @@ class Children:
 
     def spawned(self, service: str, pid: int) -> None:
         """A service's main process was started."""
-        self._children[pid] = Child(service, self._kernel.monotonic())
+        self._children[pid] = Child(service, pid, self._kernel.monotonic())
         self._lineage.started(pid, service)
+
+    def main_changed(self, event: ev.Notified) -> None:
+        """A service has named another of its processes as the main one; sd_notify(3), ``MAINPID=``.
+
+        The former one's end is no longer the service's, unless the new one is gone by then without our knowing: its
+        parent may have reaped it.
+        """
+        new = event.main_pid
+        child = self._children.get(event.pid)
+        if new is None or new == event.pid or child is None or child.service != event.service or new in self._children:
+            return
+        del self._children[event.pid]
+        self._former[event.pid] = child.service
+        stat = self._kernel.stat(new)
+        child.group = stat.pgrp if stat is not None and stat.pgrp == new else None
+        self._children[new] = child
+
+    def group(self, pid: int) -> int | None:
+        """The process group of a service's main process; None when it leads none."""
+        child = self._children.get(pid)
+        return pid if child is None else child.group
 
     def disown(self, pid: int) -> None:
         """A process that ended before its program ran: its failure is told already, its exit is not news."""
@@ -124,15 +153,17 @@ class Children:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         try:
             if clears_group(spec, service, status):
-                self._clear_group(pid, spec.stop_signal or SIGTERM)
+                self._clear_group(pid if child.group is None else child.group, spec.stop_signal or SIGTERM)
         finally:
-            self._tail = self._last_words(pid)
+            self._tail = self._last_words(child.spawned)
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
         zombie, self._zombie = self._zombie, None
         self._lineage.reaped(pid)
         child = self._children.pop(pid, None)
+        if child is None and pid in self._former:
+            child = self._heir_is_gone(self._former.pop(pid))
         if child is not None:
             self._may_have_adopted = True
             self._child_exited(pid, child, status, usage)
@@ -153,6 +184,13 @@ class Children:
     def continued(self, pid: int, signal: int) -> None:
         """A process was continued."""
         self._report_stop("continued", pid, signal)
+
+    def _heir_is_gone(self, service: str) -> Child | None:
+        """A former main process has ended: its service's, if the process that it named is not there any more."""
+        heir = next((pid for pid, child in self._children.items() if child.service == service), None)
+        if heir is None or self._kernel.stat(heir) is not None:
+            return None
+        return self._children.pop(heir)
 
     def _orphan_exited(self, pid: int, zombie: Stat | None, status: int, usage: struct_rusage) -> None:
         if not self._journal.wants("info"):

@@ -20,6 +20,7 @@ from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
 from supervisor.runtime.reaper import Reaper
+from supervisor.runtime.schedules import Schedules
 from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl
 from supervisor.runtime.timers import Deadlines
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeVar
 
-    from supervisor.runtime.ports import Journal, Launcher, Loop, Signals
+    from supervisor.core.service import Service
+    from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import Journal, Launcher, Loop, Signals, Watches
 
     _T = TypeVar("_T")
+    Follower = Callable[[str, ServiceSpec | None, Service | None], None]
 
 _EVENTS_A_TURN = 256
 
@@ -43,6 +47,7 @@ class Outside(Record):
         reload: reads the configuration again and posts the result.
         finished: called once, with the exit code, when nothing is left to do.
         job_control: set for a single command on a terminal.
+        watches: finds out how services are, where one asks for that.
     """
 
     kernel: Kernel
@@ -52,6 +57,7 @@ class Outside(Record):
     reload: Callable[[], None]
     finished: Callable[[int], None]
     job_control: JobControl | None = None
+    watches: Watches | None = None
 
 
 class Driver:
@@ -81,6 +87,10 @@ class Driver:
         )
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
+        self._schedules = Schedules(self.post, salt=fleet.salt)
+        self._followers: list[Follower] = [self._schedules.follow]
+        if outside.watches is not None:
+            self._followers.append(outside.watches.follow)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -94,6 +104,7 @@ class Driver:
         self._signals = signals
         loop.add_reader(signals.fd, self._read_signals)
         self._deadlines.attach(loop)
+        self._guard("schedules", lambda: self._schedules.attach(loop))
         self._schedule()
 
     def post(self, event: ev.Event) -> None:
@@ -103,6 +114,8 @@ class Driver:
 
     def handle(self, event: ev.Event) -> None:
         """Let the core decide about one event, and carry it out."""
+        if isinstance(event, ev.Notified) and event.main_pid is not None:
+            self._guard("MAINPID", lambda: self._children.main_changed(event))
         self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
 
     def _schedule(self) -> None:
@@ -118,13 +131,23 @@ class Driver:
 
     def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
         self._carry_out(self._guard(where, decide) or [])
-        for name in self.fleet.changed:
+        changed, self.fleet.changed = dict.fromkeys(self.fleet.changed), []
+        for name in changed:
             service = self.fleet.services.get(name)
             self._deadlines.set(name, service.deadline if service is not None else None)
-        self.fleet.changed.clear()
+            for follow in self._followers:
+                self._follow(follow, name, service)
         self._deadlines.set(None, self.fleet.deadline)
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.post(ev.ChildrenGone())
+
+    def follow(self, follower: Follower) -> None:
+        """Show each service that has stepped to a follower: its name, spec and state, the last two None if gone."""
+        self._followers.append(follower)
+
+    def _follow(self, follow: Follower, name: str, service: Service | None) -> None:
+        spec = self.fleet.specs.get(name)
+        self._guard(f"following {name}", lambda: follow(name, spec, service))
 
     def _deadline_passed(self, name: str | None) -> None:
         self.handle(ev.FleetDeadlinePassed() if name is None else ev.DeadlinePassed(name))
@@ -238,15 +261,16 @@ class Driver:
     def _send_signal(self, effect: fx.SendSignal) -> None:
         if effect.signal == SIGKILL:
             self._children.killed(effect.pid)
+        group = self._children.group(effect.pid)
         targets = [effect.signal, SIGCONT] if effect.wake else [effect.signal]
         try:
             # who would start others while we signal must be found first
             tree = self._tree(effect.pid) if effect.scope is StopScope.TREE else []
             for signal in targets:
-                if effect.scope is StopScope.PROCESS:
+                if effect.scope is StopScope.PROCESS or group is None:
                     self._kernel.kill(effect.pid, signal)
                 else:
-                    self._kernel.kill_group(effect.pid, signal)
+                    self._kernel.kill_group(group, signal)
                 for pid in tree:
                     self._descendants.send(pid, signal)
         except OSError as error:

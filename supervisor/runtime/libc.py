@@ -1,4 +1,4 @@
-"""The two calls of the C library that Python lacks: signalfd(2) and prctl(2).
+"""The calls of the C library that Python lacks: signalfd(2), prctl(2) and timerfd_create(2).
 
 ctypes is imported with this module, so who must be quick imports it late.
 """
@@ -6,6 +6,7 @@ ctypes is imported with this module, so who must be quick imports it late.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 PR_SET_PDEATHSIG = 1
@@ -44,3 +45,39 @@ def _checked(name: str, result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
+
+
+class TimerFd:
+    """A descriptor that becomes readable at a time of day, or when the clock is set; timerfd_create(2).
+
+    Raises:
+        OSError: there is none to be had.
+    """
+
+    _CLOCK_REALTIME = 0
+    _ABSTIME, _CANCEL_ON_SET = 1, 2
+
+    def __init__(self) -> None:
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        self.fd = _checked("timerfd_create", _libc.timerfd_create(self._CLOCK_REALTIME, flags))
+
+    def set(self, at: float | None) -> None:
+        """Ring at this time, in seconds since the epoch, at once when that is past; None for never."""
+        spec = (ctypes.c_long * 4)()  # struct itimerspec: interval and value, each in seconds and nanoseconds
+        if at is not None:
+            nanoseconds = max(1, int(at * 1e9))  # zero would disarm it
+            spec[2], spec[3] = divmod(nanoseconds, 10**9)
+        flags = self._ABSTIME | self._CANCEL_ON_SET
+        _checked("timerfd_settime", _libc.timerfd_settime(self.fd, flags, ctypes.byref(spec), None))
+
+    def read(self) -> bool:
+        """Acknowledge; whether the clock was set since the timer was."""
+        try:
+            os.read(self.fd, 8)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ECANCELED:
+                raise
+            return True
+        return False

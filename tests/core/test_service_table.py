@@ -11,6 +11,7 @@ from supervisor.core.service import Context, ImpossibleTransitionError, Service,
 from supervisor.core.spec import Restart, RestartLimit, ServiceSpec, StopScope, Transparent
 from supervisor.core.states import AT_REST, HAS_DEADLINE, HAS_PROCESS, Desired, Reason, State
 from supervisor.core.table import IGNORED, IMPOSSIBLE, TABLE, step
+from tests.core.stepping import service_in
 
 SPEC = ServiceSpec(name="web", command=("web",), restart_delay=1.0, restart_max_delay=60.0, stop_timeout=8.0)
 EXITED_3, KILLED, TERMED = 3 << 8, 9, 15
@@ -33,18 +34,6 @@ EVENTS: dict[type, ev.ServiceEvent] = {
     ev.RunDue: ev.RunDue("web", "2026-01-31T12:00:00Z"),
     ev.DeadlinePassed: ev.DeadlinePassed("web"),
 }
-
-
-def service_in(state: State) -> Service:
-    """A service as it is found in that state."""
-    up = state not in AT_REST and state is not State.STOPPING
-    return Service(
-        state=state,
-        desired=Desired.UP if up else Desired.DOWN,
-        pid=7 if state in HAS_PROCESS else None,
-        attempt=0 if state is State.STOPPED else 1,
-        deadline=50.0 if state in HAS_DEADLINE else None,
-    )
 
 
 def after(service: Service, *events: ev.ServiceEvent, spec: ServiceSpec = SPEC, now: float = 100.0) -> Service:
