@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import replace
 from supervisor.core.service import clears_group, is_expected
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
 from supervisor.core.wait_status import status_fields, term_signal
@@ -86,21 +87,25 @@ class Children:
         self._children[pid] = Child(service, pid, self._kernel.monotonic())
         self._lineage.started(pid, service)
 
-    def main_changed(self, event: ev.Notified) -> None:
+    def main_changed(self, event: ev.Notified) -> ev.Notified:
         """A service has named another of its processes as the main one; sd_notify(3), ``MAINPID=``.
 
         The former one's end is no longer the service's, unless the new one is gone by then without our knowing: its
         parent may have reaped it.
+
+        Returns:
+            The event, without the name of a process that can't be it: another service's main one.
         """
         new = event.main_pid
         child = self._children.get(event.pid)
-        if new is None or new == event.pid or child is None or child.service != event.service or new in self._children:
-            return
+        if new is None or child is None or child.service != event.service or new in self._children:
+            return replace(event, main_pid=None)
         del self._children[event.pid]
         self._former[event.pid] = child.service
         stat = self._kernel.stat(new)
         child.group = stat.pgrp if stat is not None and stat.pgrp == new else None
         self._children[new] = child
+        return event
 
     def group(self, pid: int) -> int | None:
         """The process group of a service's main process; None when it leads none."""

@@ -114,9 +114,13 @@ class Driver:
 
     def handle(self, event: ev.Event) -> None:
         """Let the core decide about one event, and carry it out."""
+        self._decide(type(event).__name__, lambda: self.fleet.handle(self._known(event), self._kernel.monotonic()))
+
+    def _known(self, event: ev.Event) -> ev.Event:
+        """The event, after the table of processes has learnt of it what the core is about to."""
         if isinstance(event, ev.Notified) and event.main_pid is not None:
-            self._guard("MAINPID", lambda: self._children.main_changed(event))
-        self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
+            return self._children.main_changed(event)
+        return event
 
     def _schedule(self) -> None:
         if self._loop is not None and self._mailbox and not self._scheduled:
