@@ -311,7 +311,7 @@ def fails(**settings):
         ("fails(command=('/nonexistent/tool',))", "exec|ENOENT|127|True|", "'/nonexistent/tool'"),
         ("fails(command=('/tmp',))", "exec|EACCES|126|True|", "it is a directory"),
         ("fails(command=('/bin/true', *['x' * 100000] * 30))", "exec|E2BIG|126|True|", "Argument list too long"),
-        ("fails(directory='/nonexistent')", "chdir|ENOENT|1|False|", "'/nonexistent'"),
+        ("fails(directory='/nonexistent')", "chdir|ENOENT|1|True|", "'/nonexistent'"),
         ("fails(terminal=0)", "terminal|ENOTTY|1|True|", STAGES["terminal"]),
         (
             "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)); os.dup(0)\nfails()",
@@ -346,6 +346,7 @@ def test_a_forked_text_runs_by_the_shell(spawner: Spawner) -> None:
 LIMITS = """
 import errno, os, resource
 from supervisor.runtime.spawn import Launch, SpawnError, spawn
+import supervisor.runtime.fork  # the user below may not be able to read it
 os.setgroups([]) if os.geteuid() == 0 else None
 if os.geteuid() == 0:
     os.setresgid(54321, 54321, 54321)
