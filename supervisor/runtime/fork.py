@@ -7,10 +7,10 @@ of the step that fails, its errno and the path it is about come back through a c
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` turns every number into an enumeration, and back
 import errno
 import fcntl
 import os
-import signal
 import struct
 
 from supervisor.core.signals import CATCHABLE, SIGPIPE, SIGXFSZ
@@ -105,10 +105,12 @@ def _steps(launch: Launch, streams: dict[int, int]) -> list[Step]:
     if launch.confinement is not None:
         steps += launch.confinement.steps()
     mask = launch.transparent.signal_mask if launch.transparent else ()
-    defaults = (SIGPIPE, SIGXFSZ) if launch.transparent else CATCHABLE
+    # exec(3) resets the handled ones by itself
+    candidates = (SIGPIPE, SIGXFSZ) if launch.transparent else CATCHABLE
+    ignored = [number for number in candidates if _signal.getsignal(number) is _signal.SIG_IGN]
     steps += [
         ("chdir", launch.directory, lambda: os.chdir(launch.directory)),
-        ("signals", "", lambda: _reset_signals(defaults, mask)),
+        ("signals", "", lambda: _reset_signals(ignored, mask)),
         ("exec", launch.command[0], lambda: _exec(launch)),
     ]
     return steps
@@ -148,10 +150,10 @@ def _place(streams: dict[int, int]) -> None:
             os.dup2(fd, place)
 
 
-def _reset_signals(defaults: Iterable[int], mask: Iterable[int]) -> None:
-    for number in defaults:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+def _reset_signals(ignored: Iterable[int], mask: Iterable[int]) -> None:
+    for number in ignored:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
 def _exec(launch: Launch) -> None:

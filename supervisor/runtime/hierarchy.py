@@ -155,9 +155,10 @@ def own_group() -> str:
     if not mounts:
         raise UnavailableError("cgroup v2 is not mounted")
     for root, point in mounts:
-        inside = group if root == "/" else group.removeprefix(root)
-        if (root == "/" or inside != group) and not group.startswith("/.."):
-            return (_unescaped(point) + inside).rstrip("/")
+        below = root.rstrip("/")
+        # a path that begins with "/.." leads out of our cgroup namespace
+        if f"{group}/".startswith(f"{below}/") and not group.startswith("/.."):
+            return (_unescaped(point) + group[len(below) :]).rstrip("/")
     raise UnavailableError(f"our group {group} is not below any mount of cgroup v2")
 
 

@@ -22,7 +22,7 @@ class OomWatch:
     def __init__(self) -> None:
         # by inode as well: a group that was removed and made again counts from 0
         self._seen: dict[tuple[str, int], int] = {}
-        for path in _counter_files(_OURS):
+        for path in counter_files(_OURS):
             self._seen[_key(path)] = _count(path)
 
     def killed(self, pid: int, counter: str | None = None) -> bool:
@@ -33,9 +33,9 @@ class OomWatch:
             counter: the counter file of its service's own group, where it has one.
         """
         paths = [counter] if counter is not None else []
-        paths += _counter_files(f"/proc/{pid}/cgroup")
+        paths += counter_files(f"/proc/{pid}/cgroup")
         if paths:  # else it is gone, or there are no cgroups
-            paths += _counter_files(_OURS)
+            paths += counter_files(_OURS)
         for path in dict.fromkeys(paths):
             key = _key(path)
             if _count(path) > self._seen.get(key, 0):
@@ -52,7 +52,7 @@ def _key(path: str) -> tuple[str, int]:
         return path, 0  # gone meanwhile; its count is 0 as well
 
 
-def _counter_files(membership: str) -> list[str]:
+def counter_files(membership: str) -> list[str]:
     """The counter files that exist for a process, by its /proc/PID/cgroup; cgroups(7)."""
     found: list[str] = []
     for line in _lines(membership):
