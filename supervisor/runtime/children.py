@@ -10,6 +10,8 @@ from supervisor.core.fleet import Fleet
 from supervisor.core.record import replace
 from supervisor.core.service import clears_group, is_expected
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
+from supervisor.core.spec import StopScope
+from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from resource import struct_rusage
 
-    from supervisor.runtime.ports import Journal
+    from supervisor.core.service import Service
+    from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import Groups, Journal
 
 
 class Child:
@@ -52,6 +56,9 @@ class Children:
         handle: applies an event at once.
         last_words: writes out what a dead process had written, by pid, and returns its last lines.
         stopped: told that a service's process group was stopped by a signal.
+
+    Attributes:
+        groups: the services' control groups, where there may be some.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Children:
         last_words: Callable[[int], list[str]],
         stopped: Callable[[int, int], None],
     ) -> None:
+        self.groups: Groups | None = None
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -135,6 +143,8 @@ class Children:
 
     def look_for_adopted(self) -> None:
         """Learn where the processes that were handed to us just now came from, while they are alive to tell."""
+        if self.groups is not None:
+            self.groups.tidy()
         if not self._may_have_adopted:
             return
         self._may_have_adopted = False
@@ -154,11 +164,15 @@ class Children:
                 self._zombie = self._kernel.stat(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
-            self._oom_killed = self._oom.killed(pid)
+            counter = self.groups.oom_counter(child.service) if self.groups is not None else None
+            self._oom_killed = self._oom.killed(pid, counter)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         try:
-            if clears_group(spec, service, status):
+            clears = clears_group(spec, service, status)
+            if clears:
                 self._clear_group(pid if child.group is None else child.group, spec.stop_signal or SIGTERM)
+            if self.groups is not None:
+                self._leave_control_group(self.groups, spec, service, clears=clears)
         finally:
             self._tail = self._last_words(child.spawned)
 
@@ -243,6 +257,29 @@ class Children:
             return {"comm": ""}  # /proc is masked or not mounted
         origin = self._lineage.origin(stat)
         return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
+
+    def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:
+        """See to what the service has left in its control group, where its stop-scope is all of it.
+
+        Told to stop, it has had its time when its main process has ended: nothing of it stays. What it leaves when
+        it is to be restarted is asked to end, as the process group is.
+        """
+        if spec.stop_scope is StopScope.TREE:
+            if service.state is State.STOPPING:
+                groups.kill(spec.name)
+            elif clears:
+                for pid in groups.members(spec.name):
+                    self._ask_to_end(pid, spec.stop_signal or SIGTERM)
+        groups.left(spec.name)
+
+    def _ask_to_end(self, pid: int, signal: int) -> None:
+        try:
+            self._kernel.kill(pid, signal)
+            self._kernel.kill(pid, SIGCONT)
+        except ProcessLookupError:
+            return  # it has ended by itself
+        except OSError as error:
+            self._journal.emit("warning", "supervisor_warning", message=f"cannot signal pid {pid}: {error}")
 
     def _clear_group(self, pgrp: int, signal: int) -> None:
         try:
