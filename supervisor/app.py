@@ -20,6 +20,7 @@ from supervisor.core.spec import FleetSpec, LogSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
+from supervisor.runtime.cgroups import ControlGroups
 from supervisor.runtime.driver import Driver, Outside
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.launcher import ProgramLauncher
@@ -86,16 +87,18 @@ class Daemon:
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
+        groups = ControlGroups(self._warn, kernel.descendants)
         self._driver = Driver(
             fleet,
             Outside(
                 kernel=kernel,
                 journal=self._journal,
-                launcher=ProgramLauncher(self._capture, terminal, self._launched),
+                launcher=ProgramLauncher(self._capture, terminal, self._launched, groups=groups),
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
                 job_control=self._job_control,
+                groups=groups,
             ),
         )
 
@@ -146,6 +149,10 @@ class Daemon:
             self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
 
     # -- called back ---------------------------------------------------------------------------------------------
+
+    def _warn(self, message: str) -> None:
+        """Something does not work here; the daemon does without."""
+        self._journal.emit("warning", "supervisor_warning", message=message)
 
     def _launched(self) -> None:
         """The single command has the sockets that were meant for it."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from supervisor.config.environment import child_environment, inheritable
+from supervisor.config.environment import child_environment, explicit_names, inheritable
+from supervisor.config.isolation_fields import gather
 from supervisor.config.problems import Scope
 from supervisor.config.replicas import VARIABLE as REPLICA
 from supervisor.config.replicas import instance_name
@@ -87,7 +88,10 @@ def service_spec(name: str, values: dict[str, Any], available: Mapping[str, str]
         values["restart_max_delay"] = max(values["restart_delay"], _DEFAULT_MAX_DELAY)
     with_start_timeout(values)
     inherit = values.pop("inherit_environment", True)
-    values["environment"] = child_environment(name, inherit, values.get("environment", {}), available)
+    given = values.get("environment", {})
+    values["environment"] = child_environment(name, inherit, given, available)
+    values["explicit"] = explicit_names(given)
+    gather(values)
     return ServiceSpec(name=name, **values)
 
 

@@ -101,21 +101,28 @@ def _problem(fields: str) -> str:
 
     A day that no month has, the 30th of February, is no mistake of writing: such a service has failed, and says so.
     """
+    problem = _refusal(fields)
+    if not problem:
+        return ""
+    words = fields.split()
+    any_day, any_month = [*words[:-3], "*", *words[-2:]], [*words[:-2], "*", words[-1]]
+    # each is right without the other
+    if not _refusal(" ".join(any_day)) and not _refusal(" ".join(any_month)):
+        return ""
+    return problem
+
+
+def _refusal(fields: str) -> str:
+    """What cronsim says against these fields; empty for nothing."""
     from datetime import UTC, datetime  # noqa: PLC0415 - only with a schedule
 
     from cronsim import CronSim, CronSimError  # noqa: PLC0415
 
-    start = datetime(2000, 1, 1, tzinfo=UTC)
     try:
-        CronSim(fields, start)
+        CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        any_month = fields.split()
-        any_month[-2] = "*"
-        try:
-            CronSim(" ".join(any_month), start)
-        except CronSimError:
-            reason = str(error)
-            return reason[:1].lower() + reason[1:]
+        reason = str(error)
+        return reason[:1].lower() + reason[1:]
     except (ValueError, AssertionError):
         return "it can't be understood"
     return ""

@@ -94,9 +94,8 @@ class Descent:
             return []
         effects: list[Effect] = []
         if not self._swept:
-            needed = self._fleet.graph.needs
             gone = [name for name in self._fleet.stepped if name not in self._fleet.alive]
-            effects = self._stop_free([other for name in gone for other, _ in needed.get(name, ())], now)
+            effects = self._stop_free([other for name in gone for other in self._fleet.graph.below(name)], now)
         return effects if self._fleet.alive else effects + self._sweep(now)
 
     def kill_all(self, now: float) -> list[Effect]:
@@ -153,14 +152,27 @@ class Descent:
 
     def _stop_free(self, names: list[str], now: float) -> list[Effect]:
         """Stop those of them that nobody needs any more: against the order of needs, and all at once without any."""
-        alive, dependents = self._fleet.alive, self._fleet.graph.dependents
         signal = self.stop_signal if self._fleet.is_single() or self.stop_signal in (SIGTERM, SIGINT) else None
         effects: list[Effect] = []
         for name in dict.fromkeys(names):
-            if name in alive and name not in self._told and not any(o in alive for o, _ in dependents.get(name, ())):
+            if name in self._fleet.alive and name not in self._told and not self._is_needed(name):
                 self._told.add(name)
                 effects += self._fleet.apply(ev.StopRequested(name, Reason.SHUTDOWN, signal, self._by), now)
         return effects
+
+    def _is_needed(self, name: str) -> bool:
+        """Whether somebody is alive that needs it, be it by way of a task that has done its work."""
+        dependents = self._fleet.graph.dependents
+        todo = [other for other, _ in dependents.get(name, ())]
+        seen = set(todo)
+        while todo:
+            other = todo.pop()
+            if other in self._fleet.alive:
+                return True
+            farther = [o for o, _ in dependents.get(other, ()) if o not in seen]
+            seen.update(farther)
+            todo += farther
+        return False
 
     def _sweep(self, now: float) -> list[Effect]:
         """Services are down; what is left are descendants that nobody configured."""

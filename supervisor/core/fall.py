@@ -13,7 +13,11 @@ from supervisor.core.wait_status import core_dumped, exit_code, shell_code, term
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.effects import Effect
     from supervisor.core.service import Step
+
+_NO_FAULT = frozenset({Reason.SUCCESS, Reason.STOP, Reason.RESTART, Reason.RELOAD, Reason.SHUTDOWN, Reason.REPLACED})
+"""Ends of a run that nobody has to look into."""
 
 # -- ended -----------------------------------------------------------------------------------------------------------
 
@@ -42,10 +46,11 @@ def stopped(context: Context, service: Service, event: ev.ProcessExited) -> "Ste
     spec = context.spec
     if service.ending is None:
         down = _without_process(service, event.status, success=succeeded(spec, service, event.status))
+        told = _run_report(context, down, down.reason)
         if down.desired is Desired.UP and not context.closing:
-            again = replace(down, run_at=down.queued or down.run_at, queued=None)
-            return launch(context, again, down.reason)
-        return replace(down, state=State.STOPPED, desired=Desired.DOWN, queued=None), ()
+            again, effects = launch(context, replace(down, run_at=down.queued or down.run_at, queued=None), down.reason)
+            return again, (*told, *effects)
+        return replace(down, state=State.STOPPED, desired=Desired.DOWN, queued=None), told
     if service.ending is Reason.ANNOUNCED:
         return exited(context, replace(service, state=State.RUNNING, ending=None), event)
     # it was ended for what is wrong with it, so that it obeyed is no success
@@ -72,8 +77,13 @@ def _without_process(service: Service, status: int, *, success: bool) -> Service
 def _run_over(context: Context, service: Service, reason: Reason) -> "Step":
     """Report a run of a schedule, then let the policy decide."""
     after, effects = _ended(context, service, reason)
+    return after, (*_run_report(context, service, reason), *effects)
+
+
+def _run_report(context: Context, service: Service, reason: Reason) -> "tuple[Effect, ...]":
+    """The record of a run, of a scheduled service."""
     if context.spec.kind is not Kind.SCHEDULED:
-        return after, effects
+        return ()
     fields: dict[str, object] = {
         "service": context.spec.name,
         "attempt": service.attempt,
@@ -84,7 +94,7 @@ def _run_over(context: Context, service: Service, reason: Reason) -> "Step":
     }
     if service.run_at is not None:
         fields["scheduled_for"] = service.run_at
-    return after, (Report("info" if reason is Reason.SUCCESS else "warning", "run_finished", fields), *effects)
+    return (Report("info" if reason in _NO_FAULT else "warning", "run_finished", fields),)
 
 
 def _ended(context: Context, service: Service, reason: Reason) -> "Step":

@@ -204,8 +204,8 @@ class Fleet:
     def _order_up(self, event: ev.StartRequested | ev.RestartRequested, now: float) -> list[Effect]:
         """An order to start brings up what the service needs as well, unless that is up or has done its work."""
         service = self.services.get(event.service)
-        if self.phase is not Phase.UP or service is None:
-            return []
+        if self.phase is not Phase.UP or service is None or event.service in self.removed:
+            return []  # what a reload has removed does not come back for an order that was late
         effects = self.apply(event, now)
         if self.services[event.service].state is State.WAITING:
             for other in reversed(self.graph.below(event.service)):
@@ -230,11 +230,18 @@ class Fleet:
     def _need_stepped(self, name: str, now: float, *, restarts: bool) -> list[Effect]:
         """Something that this service needs has stepped; ``restarts`` when it is to restart with it, and it does."""
         service = self.services[name]
-        if service.state is State.WAITING and service.need and not self._missing(name):
-            return self.apply(ev.NeedsMet(name), now)
+        if service.state is State.WAITING:
+            return self.look_at_needs(name, now)
         if restarts and service.pid is not None and service.desired is Desired.UP:
             return self.apply(ev.RestartRequested(name, Reason.NEED_RESTARTED), now)
         return []
+
+    def look_at_needs(self, name: str, now: float) -> list[Effect]:
+        """Let a service start that waits for nothing any more."""
+        service = self.services[name]
+        if service.state is not State.WAITING or not service.need or self._missing(name):
+            return []
+        return self.apply(ev.NeedsMet(name), now)
 
     def _fail_dependents(self, name: str, now: float) -> list[Effect]:
         """All that need it, directly or not, have failed with it; told in the order in which they are to stop."""

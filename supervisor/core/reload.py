@@ -57,6 +57,8 @@ def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
     for name in changed:
         effects += _apply_new_spec(fleet, name, spec.services[name], now)
     effects += fleet.bring_up(added, now)
+    for name in spec.services:
+        effects += fleet.look_at_needs(name, now)  # what somebody waits for may not be needed any more
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
     return [Report("info", "config_reloaded", fields), *effects]
 
@@ -65,6 +67,11 @@ def _apply_new_spec(fleet: "Fleet", name: str, spec: ServiceSpec, now: float) ->
     """Stop by the old settings, start by the new ones; what an order stopped stays stopped."""
     service = fleet.services[name]
     wanted = service.desired is Desired.UP or service.state in (State.COMPLETED, State.FAILED)
-    effects = fleet.apply(ev.RestartRequested(name, Reason.RELOAD), now) if wanted else []
+    if service.pid is not None:
+        effects = fleet.apply(ev.RestartRequested(name, Reason.RELOAD), now) if wanted else []
+        fleet.specs[name] = spec
+        return effects
+    # what it waits for may be nothing to the new settings: it begins anew
+    effects = fleet.apply(ev.StopRequested(name, Reason.RELOAD), now)
     fleet.specs[name] = spec
-    return effects
+    return effects + (fleet.apply(ev.StartRequested(name), now) if wanted else [])

@@ -182,7 +182,7 @@ class Isolation(Record):
     """What a service's process is restricted to, or given; None and empty: as the daemon itself.
 
     Attributes:
-        user: name or number; names are looked up at each start. Sets HOME, USER and LOGNAME.
+        user: name or number; names are looked up at each start. Sets HOME, USER, LOGNAME and SHELL.
         group: name or number; the user's own when None.
         supplementary_groups: names or numbers; the user's own when None.
         limits: soft and hard limit by resource as setrlimit(2) names it, in small letters (``nofile``); -1 is infinity.
@@ -279,8 +279,8 @@ class ServiceSpec(Record):
         command: program and arguments; the program is searched for in the ``PATH`` of ``environment``.
         directory: absolute working directory.
         environment: the whole environment of the child, before what is read at each start.
-        environment_files: absolute paths, read at each start; what they set is weaker than ``environment``'s own
-            settings and stronger than what was inherited, see ``explicit``.
+        environment_files: absolute paths, read at each start, after ``-`` where the file may be missing; what they set
+            is weaker than ``environment``'s own settings and stronger than what was inherited, see ``explicit``.
         secret_files: absolute path by variable; read at each start, and the values are redacted everywhere.
         explicit: names in ``environment`` that the file set, as opposed to those inherited.
         needs: by the name of the service, without the number of an instance.

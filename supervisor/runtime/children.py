@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import replace
 from supervisor.core.service import clears_group, is_expected
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
+from supervisor.core.spec import StopScope
+from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from resource import struct_rusage
 
-    from supervisor.runtime.ports import Journal
+    from supervisor.core.service import Service
+    from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import Groups, Journal
 
 
 class Child:
@@ -51,6 +56,9 @@ class Children:
         handle: applies an event at once.
         last_words: writes out what a dead process had written, by pid, and returns its last lines.
         stopped: told that a service's process group was stopped by a signal.
+
+    Attributes:
+        groups: the services' control groups, where there may be some.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Children:
         last_words: Callable[[int], list[str]],
         stopped: Callable[[int, int], None],
     ) -> None:
+        self.groups: Groups | None = None
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -86,21 +95,25 @@ class Children:
         self._children[pid] = Child(service, pid, self._kernel.monotonic())
         self._lineage.started(pid, service)
 
-    def main_changed(self, event: ev.Notified) -> None:
+    def main_changed(self, event: ev.Notified) -> ev.Notified:
         """A service has named another of its processes as the main one; sd_notify(3), ``MAINPID=``.
 
         The former one's end is no longer the service's, unless the new one is gone by then without our knowing: its
         parent may have reaped it.
+
+        Returns:
+            The event, without the name of a process that can't be it: another service's main one.
         """
         new = event.main_pid
         child = self._children.get(event.pid)
-        if new is None or new == event.pid or child is None or child.service != event.service or new in self._children:
-            return
+        if new is None or child is None or child.service != event.service or new in self._children:
+            return replace(event, main_pid=None)
         del self._children[event.pid]
         self._former[event.pid] = child.service
         stat = self._kernel.stat(new)
         child.group = stat.pgrp if stat is not None and stat.pgrp == new else None
         self._children[new] = child
+        return event
 
     def group(self, pid: int) -> int | None:
         """The process group of a service's main process; None when it leads none."""
@@ -130,6 +143,8 @@ class Children:
 
     def look_for_adopted(self) -> None:
         """Learn where the processes that were handed to us just now came from, while they are alive to tell."""
+        if self.groups is not None:
+            self.groups.tidy()
         if not self._may_have_adopted:
             return
         self._may_have_adopted = False
@@ -149,11 +164,15 @@ class Children:
                 self._zombie = self._kernel.stat(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
-            self._oom_killed = self._oom.killed(pid)
+            counter = self.groups.oom_counter(child.service) if self.groups is not None else None
+            self._oom_killed = self._oom.killed(pid, counter)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         try:
-            if clears_group(spec, service, status):
+            clears = clears_group(spec, service, status)
+            if clears:
                 self._clear_group(pid if child.group is None else child.group, spec.stop_signal or SIGTERM)
+            if self.groups is not None:
+                self._leave_control_group(self.groups, spec, service, clears=clears)
         finally:
             self._tail = self._last_words(child.spawned)
 
@@ -238,6 +257,29 @@ class Children:
             return {"comm": ""}  # /proc is masked or not mounted
         origin = self._lineage.origin(stat)
         return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
+
+    def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:
+        """See to what the service has left in its control group, where its stop-scope is all of it.
+
+        Told to stop, it has had its time when its main process has ended: nothing of it stays. What it leaves when
+        it is to be restarted is asked to end, as the process group is.
+        """
+        if spec.stop_scope is StopScope.TREE:
+            if service.state is State.STOPPING:
+                groups.kill(spec.name)
+            elif clears:
+                for pid in groups.members(spec.name):
+                    self._ask_to_end(pid, spec.stop_signal or SIGTERM)
+        groups.left(spec.name)
+
+    def _ask_to_end(self, pid: int, signal: int) -> None:
+        try:
+            self._kernel.kill(pid, signal)
+            self._kernel.kill(pid, SIGCONT)
+        except ProcessLookupError:
+            return  # it has ended by itself
+        except OSError as error:
+            self._journal.emit("warning", "supervisor_warning", message=f"cannot signal pid {pid}: {error}")
 
     def _clear_group(self, pgrp: int, signal: int) -> None:
         try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.service import Service
     from supervisor.core.spec import ServiceSpec
-    from supervisor.runtime.ports import Journal, Launcher, Loop, Signals, Watches
+    from supervisor.runtime.ports import Groups, Journal, Launcher, Loop, Signals, Watches
 
     _T = TypeVar("_T")
     Follower = Callable[[str, ServiceSpec | None, Service | None], None]
@@ -48,6 +48,7 @@ class Outside(Record):
         finished: called once, with the exit code, when nothing is left to do.
         job_control: set for a single command on a terminal.
         watches: finds out how services are, where one asks for that.
+        groups: the services' control groups, where there may be some.
     """
 
     kernel: Kernel
@@ -58,6 +59,7 @@ class Outside(Record):
     finished: Callable[[int], None]
     job_control: JobControl | None = None
     watches: Watches | None = None
+    groups: Groups | None = None
 
 
 class Driver:
@@ -85,6 +87,7 @@ class Driver:
             last_words=outside.launcher.last_words,
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
+        self._children.groups = outside.groups
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
         self._schedules = Schedules(self.post, salt=fleet.salt)
@@ -114,9 +117,13 @@ class Driver:
 
     def handle(self, event: ev.Event) -> None:
         """Let the core decide about one event, and carry it out."""
+        self._decide(type(event).__name__, lambda: self.fleet.handle(self._known(event), self._kernel.monotonic()))
+
+    def _known(self, event: ev.Event) -> ev.Event:
+        """The event, after the table of processes has learnt of it what the core is about to."""
         if isinstance(event, ev.Notified) and event.main_pid is not None:
-            self._guard("MAINPID", lambda: self._children.main_changed(event))
-        self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
+            return self._children.main_changed(event)
+        return event
 
     def _schedule(self) -> None:
         if self._loop is not None and self._mailbox and not self._scheduled:
@@ -265,7 +272,9 @@ class Driver:
         targets = [effect.signal, SIGCONT] if effect.wake else [effect.signal]
         try:
             # who would start others while we signal must be found first
-            tree = self._tree(effect.pid) if effect.scope is StopScope.TREE else []
+            tree = self._tree(effect.service, effect.pid) if effect.scope is StopScope.TREE else []
+            if effect.wake and self._out.groups is not None:
+                self._out.groups.thaw(effect.service)
             for signal in targets:
                 if effect.scope is StopScope.PROCESS or group is None:
                     self._kernel.kill(effect.pid, signal)
@@ -273,6 +282,8 @@ class Driver:
                     self._kernel.kill_group(group, signal)
                 for pid in tree:
                     self._descendants.send(pid, signal)
+            if effect.signal == SIGKILL and effect.scope is StopScope.TREE and self._out.groups is not None:
+                self._out.groups.kill(effect.service)  # whatever was forked since we looked
         except OSError as error:
             message = f"cannot send {signal_name(effect.signal)} to {effect.service} (pid {effect.pid}): {error}"
             self._journal.emit("error", "supervisor_warning", service=effect.service, message=message)
@@ -287,13 +298,19 @@ class Driver:
             scope=effect.scope.value,
         )
 
-    def _tree(self, pid: int) -> list[int]:
-        """Descendants of a process that have left its group: the group is signalled as a whole."""
+    def _tree(self, service: str, pid: int) -> list[int]:
+        """What belongs to a process and has left its group: the group is signalled as a whole.
+
+        These are its descendants and, where the service has a control group, all that is in there: those too whose
+        parents have ended, and that descend from us since.
+        """
         found: list[int] = []
         generation = [pid]
         while generation:
             generation = [child for parent in generation for child in self._kernel.children(parent)]
             found += generation
+        if self._out.groups is not None:
+            found = list(dict.fromkeys([*found, *self._out.groups.members(service)]))
         stats = ((child, self._kernel.stat(child)) for child in found)
         return [child for child, stat in stats if stat is not None and stat.pgrp != pid]
 

@@ -1,4 +1,4 @@
-"""The calls of the C library that Python lacks: signalfd(2), prctl(2) and timerfd_create(2).
+"""The calls of the C library that Python lacks: signalfd, prctl, timerfd_create, capget and capset, all of section 2.
 
 ctypes is imported with this module, so who must be quick imports it late.
 """
@@ -10,7 +10,12 @@ import errno
 import os
 
 PR_SET_PDEATHSIG = 1
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+
+_CAPABILITY_VERSION_3 = 0x20080522  # two words of 32 bits for each set; since Linux 2.6.26
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,13 +36,40 @@ def signalfd(signals: frozenset[int]) -> int:
     return _checked("signalfd", _libc.signalfd(-1, ctypes.byref(mask), os.O_CLOEXEC | os.O_NONBLOCK))
 
 
-def prctl(option: int, value: int) -> None:
-    """Set one attribute of this process.
+def prctl(option: int, value: int) -> int:
+    """Set or ask one attribute of this process; what the call returns.
 
     Raises:
         OSError: as prctl(2) says.
     """
-    _checked("prctl", _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+    return _checked("prctl", _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+
+
+def capabilities() -> tuple[int, int, int]:
+    """Our effective, permitted and inheritable capabilities, a bit for each number.
+
+    Raises:
+        OSError: as capget(2) says.
+    """
+    words = (ctypes.c_uint32 * 6)()
+    _checked("capget", _libc.capget(_capability_header(), words))
+    effective, permitted, inheritable = (words[set_] | words[set_ + 3] << 32 for set_ in range(3))
+    return effective, permitted, inheritable
+
+
+def set_capabilities(effective: int, permitted: int, inheritable: int) -> None:
+    """Set all three; an ambient capability goes with its permitted or inheritable one, capabilities(7).
+
+    Raises:
+        OSError: as capset(2) says.
+    """
+    sets = (effective, permitted, inheritable)
+    words = (ctypes.c_uint32 * 6)(*[s & 0xFFFFFFFF for s in sets], *[s >> 32 for s in sets])
+    _checked("capset", _libc.capset(_capability_header(), words))
+
+
+def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
+    return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 
 def _checked(name: str, result: int) -> int:

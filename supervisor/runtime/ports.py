@@ -81,6 +81,34 @@ class Watches(Protocol):
         """Arm and disarm what this state asks for; both None when the service is gone for good."""
 
 
+class Groups(Protocol):
+    """The control groups of services."""
+
+    def enter(self, spec: ServiceSpec) -> int | None:
+        """A descriptor of the ``cgroup.procs`` of the service's group, which is made; None where there can be none."""
+
+    def members(self, name: str) -> list[int]:
+        """Processes in the service's group, zombies excepted; none where it has no group."""
+
+    def kill(self, name: str) -> bool:
+        """KILL all that is in the service's group, at once; False where it has no group."""
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen group run again; nothing where it is not frozen."""
+
+    def oom_counter(self, name: str) -> str | None:
+        """The file in which the kernel counts kills for memory in the service's group; None where it has none."""
+
+    def left(self, name: str) -> None:
+        """The service's main process has ended: its group is removed as soon as nobody is in it."""
+
+    def tidy(self) -> None:
+        """Processes have ended: remove the groups that are empty now."""
+
+    def close(self) -> None:
+        """The daemon ends: leave the hierarchy as it was found."""
+
+
 class Signals(Protocol):
     """Where signals to the daemon come from."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -53,6 +54,45 @@ def test_a_good_configuration_is_planned(write: Write) -> None:
     assert done.stdout == f"read: {path}\nstart 1: web, db\nstop 1: web, db\nmain: web\n"
 
 
+def test_the_plan_has_layers(write: Write) -> None:
+    """Services start in the order of their needs, stop in the reverse, and a schedule tells its next time."""
+    path = write(
+        """
+[services.web]
+command = "sleep 1"
+needs = { migrate = "completed" }
+replicas = 2
+[services.migrate]
+kind = "task"
+command = "sleep 1"
+needs = ["db"]
+[services.db]
+command = "sleep 1"
+[services.job]
+kind = "scheduled"
+command = "sleep 1"
+schedule = { cron = "0 0 1 1 *", timezone = "UTC" }
+[services.never]
+kind = "scheduled"
+command = "sleep 1"
+schedule = "0 0 30 2 *"
+"""
+    )
+    done = run("check", "-c", path)
+    assert (done.code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[1:7] == [
+        "start 1: db, job, never",
+        "start 2: migrate",
+        "start 3: web x2",
+        "stop 1: web x2",
+        "stop 2: migrate",
+        "stop 3: db, job, never",
+    ]
+    assert re.fullmatch(r"next run of job: \d{4}-01-01T00:00:00\+00:00", lines[7])
+    assert lines[8] == "next run of never: never"
+
+
 def test_the_plan_is_json_on_demand(write: Write) -> None:
     """The same plan, and the commands as they were understood."""
     path = write(GOOD)
@@ -62,8 +102,8 @@ def test_the_plan_is_json_on_demand(write: Write) -> None:
         "ok": True,
         "sources": [path],
         "services": {
-            "web": {"command": ["sleep", "1"]},
-            "db": {"command": ["postgres", "-D", "/data"]},
+            "web": {"kind": "service", "command": ["sleep", "1"], "needs": {}},
+            "db": {"kind": "service", "command": ["postgres", "-D", "/data"], "needs": {}},
         },
         "main": "web",
         "start": [["web", "db"]],

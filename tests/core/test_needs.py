@@ -1,5 +1,6 @@
 """Needs: the graph itself, and a fleet that starts along it, stops against it, and fails with it."""
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -159,6 +160,14 @@ def test_layers_stop_together() -> None:
     assert world.signals()[-1] == ("db", SIGTERM)
 
 
+def test_a_completed_task_stands_between() -> None:
+    """Who needs a task that needed a database needs the database too: it stops after them."""
+    world = World(needing("app", "migrate"), needing("migrate", "db", kind=Kind.TASK), spec("db")).exits("migrate", 0)
+    world.send(ev.SignalReceived(SIGTERM))
+    assert world.signals() == [("app", SIGTERM)]
+    assert world.exits("app", SIGTERM).signals()[-1] == ("db", SIGTERM)
+
+
 def test_slow_layers_share_the_deadline() -> None:
     """At the shared deadline everybody left gets KILL, whoever's turn it was."""
     world = chain()
@@ -316,3 +325,30 @@ def test_scaling() -> None:
     world.send(ev.Reconfigured(scaled(world.fleet.spec, "w", 1)))
     assert [name for name, _ in world.signals()] == ["w#2", "w#3", "w#4"]
     assert replace(world.fleet.spec, services={}).templates == two.templates
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_five_hundred_services_up_and_down(seed: int) -> None:
+    """A random graph of 500 services comes up along its needs and goes down against them, every one of them."""
+    draw = random.Random(seed)
+    names = [f"s{number}" for number in range(500)]
+    services = []
+    for at, name in enumerate(names):
+        others = draw.sample(names[:at], min(at, draw.randrange(4)))
+        services.append(needing(name, *others, need=draw.choice([STARTED, READY]), kind=Kind.SERVICE))
+    draw.shuffle(services)
+    world = World(*services)
+    assert set(world.states().values()) == {State.RUNNING}
+    order = {name: at for at, name in enumerate(world.pids)}
+    assert all(order[other] < order[s.name] for s in services for other in s.needs)
+    world.send(ev.SignalReceived(SIGTERM))
+    stopped: list[str] = []
+    while world.pids:
+        told = [name for name, _ in world.signals() if name in world.pids]
+        assert told, "nobody was told to stop, and somebody is left"
+        for name in told:
+            world.exits(name, SIGTERM)
+            stopped.append(name)
+    order = {name: at for at, name in enumerate(stopped)}
+    assert all(order[other] > order[s.name] for s in services for other in s.needs)
+    assert world.end() == 0

@@ -100,6 +100,8 @@ def test_overlap_replace() -> None:
     assert (life.state, life.service.reason, life.signals()) == (State.STOPPING, Reason.REPLACED, [SIGTERM])
     life.send(due(THIRD)).exits(SIGTERM)
     assert (life.state, life.service.run_at) == (State.STARTING, THIRD)
+    (run,) = life.reports("run_finished")
+    assert (run["scheduled_for"], run["reason"], run["succeeded"]) == (FIRST, "replaced", False)
 
 
 @pytest.mark.parametrize("overlap", Overlap)
