@@ -29,23 +29,27 @@ class CommandChecker:
         self._spec = spec
         self._command = command
         self._pid = 0
+        self._again = False
         self._done: Done | None = None
 
     def start(self, done: Done) -> None:
-        """Start the command; see :class:`~supervisor.runtime.watching.rounds.Checker`."""
+        """Start the command, when the one before is gone; see :class:`~supervisor.runtime.watching.rounds.Checker`."""
+        self._done = done
         if self._pid:
-            done(f"the command before it (pid {self._pid}) was killed and is still there")
-            return
+            self._again = True  # it was killed, and the kernel takes its time; or it can't be killed
+        else:
+            self._run()
+
+    def _run(self) -> None:
         try:
             self._pid = self._out.run(self._spec, self._command, self._ended)
         except SpawnError as error:
-            done(ShortageError(str(error)) if error.transient else str(error))
-        else:
-            self._done = done
+            self._finish(ShortageError(str(error)) if error.transient else str(error))
 
     def cancel(self) -> None:
         """KILL the command, if it runs."""
         self._done = None
+        self._again = False
         if not self._pid:
             return
         try:
@@ -59,9 +63,16 @@ class CommandChecker:
     def _ended(self, status: int) -> None:
         """It is reaped; its group went with it."""
         self._pid = 0
+        if self._again:
+            self._again = False
+            self._run()
+        else:
+            self._finish(_words(status))
+
+    def _finish(self, error: str | ShortageError) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(_words(status))
+            done(error)
 
 
 def _words(status: int) -> str:
