@@ -13,10 +13,9 @@ import sys
 from importlib.machinery import PathFinder
 
 from supervisor import __version__
-from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
 from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
@@ -33,6 +32,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from supervisor.control.listener import Opened
+    from supervisor.control.plane import ControlPlane, Neighbours
+    from supervisor.control.reloading import Reloader
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -55,6 +58,7 @@ class Plan(Record):
     fleet: FleetSpec
     log: LogSpec
     read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    control: ControlSpec = ControlSpec(socket="")
     loop: str | None = None
     sources: tuple[str, ...] = ()
     sockets: tuple[int, ...] = ()
@@ -68,7 +72,7 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink) -> None:
+    def __init__(self, plan: Plan, sink: Sink, opened: Opened | None) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
@@ -82,6 +86,7 @@ class Daemon:
             hold=self._format != "json",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
+        self._control = _make_control(opened, self._journal)
         self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
@@ -126,6 +131,8 @@ class Daemon:
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
+        if self._control is not None:
+            self._control.attach(self._loop, self._neighbours())
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -142,6 +149,8 @@ class Daemon:
         python = ".".join(map(str, sys.version_info[:3]))
         started = {"version": __version__, "mode": mode, "loop": loop_name, "python": python, "pid": os.getpid()}
         self._journal.emit("info", "supervisor_started", **started, services=len(self._plan.fleet.services))
+        if self._control is not None:
+            self._control.announce(version=__version__, mode=mode, loop=loop_name, python=python)
         if mode == "plain":
             message = "not PID 1, and the kernel refused to make us a subreaper: orphans go to another process"
             self._journal.emit("warning", "supervisor_warning", message=message)
@@ -159,18 +168,37 @@ class Daemon:
         close_descriptors(self._plan.sockets)
 
     def _reload(self) -> None:
+        from supervisor.control.reloading import RejectedError  # noqa: PLC0415 - not on the start path
+
         try:
-            fleet, sources = self._plan.read_again()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it: what runs goes on running
-            self._journal.emit("error", "config_rejected", errors=str(error).splitlines())
-            return
-        self._journal.emit("info", "config_loaded", sources=list(sources))
-        self._driver.post(ev.Reconfigured(fleet))
+            self._reloader().apply()
+        except RejectedError:
+            return  # the log has it
+
+    def _neighbours(self) -> Neighbours:
+        from supervisor.control.plane import Neighbours  # noqa: PLC0415 - where a control socket is wanted
+
+        return Neighbours(
+            driver=self._driver,
+            reloader=self._reloader(),
+            tails=self._capture.tails,
+            tally=self._capture.tally,
+            reopen_logs=lambda: None,  # no log is a file that could be opened again
+        )
+
+    def _reloader(self) -> Reloader:
+        from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
+
+        return Reloader(self._plan.read_again, self._driver, self._journal)
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code
-        if self._loop is not None:
+        if self._loop is None:
+            return
+        if self._control is None:
             self._loop.call_soon(self._loop.stop)
+        else:
+            self._control.finish(lambda: self._loop.call_soon(self._loop.stop))
 
     def _loop_error(self, _loop: object, context: dict[str, Any]) -> None:
         """A callback of the loop raised: what :class:`Driver` does not already stand around."""
@@ -180,6 +208,8 @@ class Daemon:
 
     def _end(self) -> int:
         """Give the reader of our output the rest, unless it has stopped reading."""
+        if self._control is not None:
+            self._control.close()
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
@@ -193,6 +223,26 @@ def _reserve() -> list[int]:
         return reserve_descriptors(_RESERVE)
     except OSError as error:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
+
+
+def _open_control(spec: ControlSpec) -> Opened | None:
+    """The control sockets; None where none is wanted, and then nothing of the control plane is imported."""
+    if spec == ControlSpec(socket=""):
+        return None
+    from supervisor.control.listener import AlreadyRunningError, open_listeners  # noqa: PLC0415 - see above
+
+    try:
+        return open_listeners(spec, os.environ)
+    except AlreadyRunningError as error:
+        raise StartError(str(error)) from None
+
+
+def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | None:
+    if opened is None:
+        return None
+    from supervisor.control.plane import ControlPlane  # noqa: PLC0415 - where a control socket is wanted
+
+    return ControlPlane(opened, journal)
 
 
 def run(plan: Plan) -> NoReturn:
@@ -210,5 +260,6 @@ def run(plan: Plan) -> NoReturn:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for
 
         prctl(PR_SET_PDEATHSIG, plan.parent_death_signal)
+    opened = _open_control(plan.control)
     os.chdir("/")
-    os._exit(Daemon(plan, sink).run(mode))  # nothing is left to finalise, and nothing may hold us up now
+    os._exit(Daemon(plan, sink, opened).run(mode))  # nothing is left to finalise, and nothing may hold us up now

@@ -35,6 +35,7 @@ class Arguments(Record):
     log_to: str | None = None
     log_level: str | None = None
     log_format: str | None = None
+    control: str | None = None
     signal_scope: str | None = None
     rewrites: tuple[Rewrite, ...] = ()
     success_exit_codes: tuple[int, ...] = ()
@@ -177,6 +178,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "pausevisor run [-c PATH]... [OPTIONS] [-- COMMAND [ARG...]]"
     _add_paths(parser)
     _add_log(parser)
+    parser.add_argument(
+        "--control",
+        metavar="PATH",
+        help="the control socket, '' for none; default: what is configured, none for a single command alone",
+    )
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), help="default: uvloop where it is installed")
     parser.add_argument(
         "--parent-death-signal", type=_signal, metavar="SIG", help="signal that we get when our parent dies"

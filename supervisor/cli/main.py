@@ -7,7 +7,7 @@ import sys
 
 from supervisor.cli.arguments import Arguments, parse
 from supervisor.core.record import replace
-from supervisor.core.spec import LogSpec
+from supervisor.core.spec import ControlSpec, LogSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ def log_spec(arguments: Arguments, configured: LogSpec) -> LogSpec:
     """The configured log, with what the command line says about it."""
     given = {"to": arguments.log_to, "level": arguments.log_level, "format": arguments.log_format}
     return replace(configured, **{key: value for key, value in given.items() if value is not None})
+
+
+def control_spec(arguments: Arguments, configured: ControlSpec, directory: str) -> ControlSpec:
+    """The configured control sockets, with the path that the command line gives; a relative one starts from here."""
+    if arguments.control is None:
+        return configured
+    return replace(configured, socket=arguments.control and os.path.join(directory, arguments.control))
 
 
 def fail(message: str, code: int) -> NoReturn:

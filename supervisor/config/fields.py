@@ -6,6 +6,7 @@ the JSON Schema both come from here, and a test holds the defaults against those
 
 from typing import Any
 
+from supervisor.config.control_fields import CONTROL_FIELDS, check_control
 from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
@@ -81,8 +82,10 @@ SUPERVISOR: Table[dict[str, Any]] = Table(
         ),
         Field("shutdown-timeout", Duration(), "How long the whole shutdown may take before the rest is killed.", "9s"),
         Field("drain-delay", Duration(), "How long a shutdown waits before it stops the first service.", "0s"),
+        *CONTROL_FIELDS,
     ),
     dict,
+    check=check_control,
 )
 
 LOG: Table[dict[str, Any]] = Table(

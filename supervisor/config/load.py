@@ -18,17 +18,18 @@ from supervisor.config.sources import Source, read_sources
 from supervisor.config.together import check_together
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 
 __all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
 
 
 class Settings(Record):
-    """A configuration: the daemon and its services, its log, and the absolute paths of the files it was read from."""
+    """A configuration: the daemon and its services, its log, the absolute paths of the files, and who may ask where."""
 
     fleet: FleetSpec
     log: LogSpec
     sources: tuple[str, ...]
+    control: ControlSpec = ControlSpec()
 
 
 def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Settings:
@@ -64,8 +65,8 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
         for name, values in file.get("services", {}).items()
         if "replicas" in values
     }
-    fleet, log = assemble(files, scope, environ, readers)
-    return Settings(fleet, log, tuple(source.path for source in sources))
+    fleet, log, control = assemble(files, scope, environ, readers)
+    return Settings(fleet, log, tuple(source.path for source in sources), control)
 
 
 def _keys(sources: Sequence[Source]) -> Iterator[tuple[Source, str, str]]:

@@ -393,3 +393,21 @@ class LogSpec(Record):
     level: str = "info"
     to: str = "stdout"
     max_record: int = 16384
+
+
+class ControlSpec(Record):
+    """Where the daemon can be asked and given orders.
+
+    Attributes:
+        socket: absolute path of the unix socket; empty for none, None for the default places.
+        group: name or number of the group whose members may use the socket too.
+        listen: numeric address and port for the same over TCP; None for none.
+        token_file: absolute path of the file with the token that is asked for over TCP.
+        health: numeric address and port that serves the probes and the metrics only, to everybody; None for none.
+    """
+
+    socket: str | None = None
+    group: str | None = None
+    listen: tuple[str, int] | None = None
+    token_file: str | None = None
+    health: tuple[str, int] | None = None

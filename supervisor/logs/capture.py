@@ -20,6 +20,8 @@ import select
 from supervisor.logs.journal import MAX_RECORD, Journal
 from supervisor.logs.lines import Splitter
 from supervisor.logs.sink import Sink
+from supervisor.logs.tails import Tails
+from supervisor.logs.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +70,12 @@ class Pipe:
 
 
 class Capture:
-    """Reads the output of all children into the journal."""
+    """Reads the output of all children into the journal.
+
+    Attributes:
+        tails: the last lines of all services.
+        tally: how much they have written.
+    """
 
     def __init__(self, journal: Journal, sink: Sink, *, max_record: int = MAX_RECORD) -> None:
         """Write lines to ``journal``, as fast as ``sink``, which is the journal's, has room for them.
@@ -81,6 +88,8 @@ class Capture:
         Raises:
             OSError: no epoll instance can be made.
         """
+        self.tails = Tails()
+        self.tally = Tally()
         self._journal = journal
         self._sink = sink
         self._line_limit = max_record * _RECORDS_A_LINE
@@ -220,7 +229,9 @@ class Capture:
             self._journal.emit("error", "internal_error", where=where, error=str(error))
             chunk = b""
         if chunk:
-            self._take(pipe, pipe.splitter.feed(chunk), force=force)
+            lines = pipe.splitter.feed(chunk)
+            self.tally.add(pipe.service, len(lines), len(chunk))
+            self._take(pipe, lines, force=force)
         else:
             self._take(pipe, pipe.splitter.flush(), force=force)
             self._close_read_end(pipe)
@@ -233,6 +244,7 @@ class Capture:
                 last = [*pipe.tail.split(b"\n"), *last][-_TAIL_LINES:]
             pipe.tail = b"\n".join(last)[-_TAIL_BYTES:]
             self._deliver(pipe, lines, force=force)
+            self.tails.add((pipe.service, pipe.pid, pipe.stream), lines)
             if self._listeners and (listener := self._listeners.get(pipe.service)) is not None:
                 listener(lines)
 

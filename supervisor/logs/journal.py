@@ -41,7 +41,19 @@ class Journal:
         seq: number of the latest record; 0 before the first.
     """
 
-    __slots__ = ("_fallback", "_held", "_least", "_max_record", "_output", "_plain", "_render", "_sink", "_wall", "seq")
+    __slots__ = (
+        "_fallback",
+        "_held",
+        "_least",
+        "_max_record",
+        "_output",
+        "_plain",
+        "_render",
+        "_sink",
+        "_taps",
+        "_wall",
+        "seq",
+    )
 
     def __init__(
         self,
@@ -75,12 +87,21 @@ class Journal:
         self._render: Render = encode_line
         self._plain = hold
         self._output: OutputLines | None = None
+        self._taps: tuple[Callable[[Record], None], ...] = ()
         self.seq = 0
         sink.on_drain(self._tell_losses)
 
     def wants(self, level: str) -> bool:
         """Whether a record of this level would be written: who has to read much to make one may ask first."""
         return LEVELS[level] >= self._least
+
+    def tap(self, callback: Callable[[Record], None]) -> None:
+        """Show every event, but not the lines of children, to ``callback`` as it is written; it may not change it."""
+        self._taps = (*self._taps, callback)
+
+    def untap(self, callback: Callable[[Record], None]) -> None:
+        """Show it no more."""
+        self._taps = tuple(tap for tap in self._taps if tap != callback)
 
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one event.
@@ -95,7 +116,11 @@ class Journal:
         if self._sink.lost:
             self._tell_losses()
         self.seq += 1
-        self._put({"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq, **fields})
+        record: Record = {"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq}
+        record |= fields
+        self._put(record)
+        for tap in self._taps:
+            tap(record)
 
     def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
         """Write lines of a child, at level ``info``, all with the time of this call.
@@ -158,6 +183,8 @@ class Journal:
         line = self._render(record)
         if self._sink.offer(line):
             self.seq += 1
+            for tap in self._taps:
+                tap(record)
             return True
         if reason == CLOSED and self._fallback is not None:
             self._fallback.offer(line)

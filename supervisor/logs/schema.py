@@ -123,6 +123,17 @@ EVENTS: dict[str, Event] = {
             "message": _string("what, and what follows from it"),
         },
     ),
+    "control_listening": Event(
+        "Clients can connect.",
+        {
+            "address": _string("path of the socket, or address and port"),
+            "serves": _string(
+                "`control`: everything, to whom the kernel says may; `api`: everything, for a token; `health`: probes "
+                "and metrics, to everybody",
+                values=("control", "api", "health"),
+            ),
+        },
+    ),
     "pause_entered": Event(
         "Nothing is left to supervise: orphans are reaped until the daemon is told to end.",
         {"reason": _string("why")},

@@ -13,6 +13,7 @@ from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
 from supervisor.core.spec import StopScope
 from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
+from supervisor.runtime.counts import Counts
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
@@ -59,6 +60,7 @@ class Children:
 
     Attributes:
         groups: the services' control groups, where there may be some.
+        counts: how many have ended, and how.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Children:
         stopped: Callable[[int, int], None],
     ) -> None:
         self.groups: Groups | None = None
+        self.counts = Counts()
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -180,6 +183,7 @@ class Children:
         """A process is gone: report it, and let its service step."""
         zombie, self._zombie = self._zombie, None
         self._lineage.reaped(pid)
+        self.counts.reaped += 1
         child = self._children.pop(pid, None)
         if child is None and pid in self._former:
             child = self._heir_is_gone(self._former.pop(pid))
@@ -192,6 +196,7 @@ class Children:
             self._may_have_adopted = True
             done(status)
         else:
+            self.counts.orphans += 1
             self._orphan_exited(pid, zombie, status, usage)
 
     def stopped(self, pid: int, signal: int) -> None:
@@ -224,6 +229,7 @@ class Children:
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         expected = is_expected(spec, service, status)
+        self.counts.exited(child.service, status, oom_killed=self._oom_killed)
         # the single command's status is handed on by the daemon's own: nobody has to be warned of it
         quiet = expected or (spec.transparent is not None and not self._oom_killed)
         fields = {

@@ -88,6 +88,7 @@ class Driver:
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
         self._children.groups = outside.groups
+        self.counts = self._children.counts
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
         self._schedules = Schedules(self.post, salt=fleet.salt)
@@ -259,6 +260,7 @@ class Driver:
     def _spawn_failed(self, name: str, error: SpawnError) -> ev.Event:
         import errno  # noqa: PLC0415 - off the start path
 
+        self.counts.spawn_failed(name)
         if error.pid is not None:
             self._children.disown(error.pid)
         symbol = errno.errorcode.get(error.number, str(error.number))

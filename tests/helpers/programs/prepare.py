@@ -8,11 +8,13 @@ Usage: ``prepare.py CONDITIONS PROGRAM [ARGUMENT...]``, with the conditions as a
 - ``terminal``: a session of its own, with descriptor 0 as its controlling terminal
 - ``environment``: the whole environment
 - ``umask``: a number
+- ``descriptors``: how many may be open, getrlimit(2)
 """
 
 import fcntl
 import json
 import os
+import resource
 import signal
 import sys
 import termios
@@ -26,6 +28,8 @@ def main() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     if "umask" in conditions:
         os.umask(conditions["umask"])
+    if "descriptors" in conditions:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (conditions["descriptors"], conditions["descriptors"]))
     null = os.open("/dev/null", os.O_RDWR)
     for number in conditions.get("open", ()):
         os.dup2(null, number, inheritable=True)
