@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from supervisor import __version__
 from supervisor.core.fleet import Fleet
 from supervisor.core.record import Record
-from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, ServiceSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
@@ -26,7 +26,10 @@ from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.notify import VARIABLE as NOTIFY_SOCKET
 from supervisor.runtime.notify import Manager
 from supervisor.runtime.process import become_reaper, close_descriptors, reserve_descriptors
+from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl, controlling_terminal
+from supervisor.runtime.watching.neighbours import Neighbours
+from supervisor.runtime.watching.watches import ServiceWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from supervisor.control.listener import Opened
-    from supervisor.control.plane import ControlPlane, Neighbours
+    from supervisor.control.plane import ControlPlane
+    from supervisor.control.plane import Neighbours as ControlNeighbours
     from supervisor.control.reloading import Reloader
+    from supervisor.core import events as ev
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -93,17 +98,28 @@ class Daemon:
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
         groups = ControlGroups(self._warn, kernel.descendants)
+        self._watches = ServiceWatches(
+            Neighbours(
+                kernel=kernel,
+                journal=self._journal,
+                handle=self._handle,
+                listen=self._capture.listen,
+                run=self._run_helper,
+            )
+        )
+        self._launcher = ProgramLauncher(self._capture, terminal, self._launched, watches=self._watches, groups=groups)
         self._driver = Driver(
             fleet,
             Outside(
                 kernel=kernel,
                 journal=self._journal,
-                launcher=ProgramLauncher(self._capture, terminal, self._launched, groups=groups),
+                launcher=self._launcher,
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
                 job_control=self._job_control,
                 groups=groups,
+                watches=self._watches,
             ),
         )
 
@@ -130,6 +146,7 @@ class Daemon:
         self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
+        self._watches.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
         if self._control is not None:
             self._control.attach(self._loop, self._neighbours())
@@ -167,6 +184,21 @@ class Daemon:
         """The single command has the sockets that were meant for it."""
         close_descriptors(self._plan.sockets)
 
+    def _handle(self, event: ev.Event) -> None:
+        """Something was found out about a service."""
+        self._driver.handle(event)
+
+    def _run_helper(self, spec: ServiceSpec, command: tuple[str, ...], done: Callable[[int], None]) -> int:
+        """Run a command as a service's program would run, but for us."""
+        try:
+            pid = self._launcher.launch_command(spec, command)
+        except SpawnError as error:
+            if error.pid is not None:
+                self._driver.helper(error.pid, lambda _status: None)
+            raise
+        self._driver.helper(pid, done)
+        return pid
+
     def _reload(self) -> None:
         from supervisor.control.reloading import RejectedError  # noqa: PLC0415 - not on the start path
 
@@ -175,10 +207,12 @@ class Daemon:
         except RejectedError:
             return  # the log has it
 
-    def _neighbours(self) -> Neighbours:
-        from supervisor.control.plane import Neighbours  # noqa: PLC0415 - where a control socket is wanted
+    def _neighbours(self) -> ControlNeighbours:
+        from supervisor.control.plane import (  # noqa: PLC0415 - where a control socket is wanted
+            Neighbours as ControlNeighbours,
+        )
 
-        return Neighbours(
+        return ControlNeighbours(
             driver=self._driver,
             reloader=self._reloader(),
             tails=self._capture.tails,

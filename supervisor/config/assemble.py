@@ -11,6 +11,7 @@ from supervisor.config.replicas import VARIABLE as REPLICA
 from supervisor.config.replicas import instance_name
 from supervisor.config.schedule_kind import schedule
 from supervisor.config.service_kinds import SuccessStatus
+from supervisor.config.watch_fields import with_start_timeout
 from supervisor.core.record import replace
 from supervisor.core.spec import DEFAULT_SIGNALS, ControlSpec, FleetSpec, LogSpec, Restart, ServiceSpec
 
@@ -87,6 +88,7 @@ def service_spec(name: str, values: dict[str, Any], available: Mapping[str, str]
         values.setdefault("restart", Restart.NEVER)
     if "restart_delay" in values and "restart_max_delay" not in values:
         values["restart_max_delay"] = max(values["restart_delay"], _DEFAULT_MAX_DELAY)
+    with_start_timeout(values)
     inherit = values.pop("inherit_environment", True)
     given = values.get("environment", {})
     values["environment"] = child_environment(name, inherit, given, available)

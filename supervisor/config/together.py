@@ -8,6 +8,7 @@ from typing import Any
 
 from supervisor.config.problems import Place, Scope
 from supervisor.config.sources import Source
+from supervisor.config.watch_fields import check_watching
 from supervisor.core.needs import find_cycles
 from supervisor.core.spec import Kind, Need, Restart, Until
 
@@ -30,6 +31,7 @@ def check_together(sources: Sequence[Source], files: Sequence[Mapping[str, dict[
     }
     for at, values in services.values():
         _check_kind(values, at)
+        check_watching(values, at)
     for name, other, need, at in _edges(services):
         _check_need(name, other, need, services, at)
     _check_cycles(services)

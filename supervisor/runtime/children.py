@@ -61,6 +61,7 @@ class Children:
     Attributes:
         groups: the services' control groups, where there may be some.
         counts: how many have ended, and how.
+        hear: handles what a service has said so far, by its name; called before its main process is reaped.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Children:
     ) -> None:
         self.groups: Groups | None = None
         self.counts = Counts()
+        self.hear: Callable[[str], None] = lambda _name: None
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -161,9 +163,13 @@ class Children:
 
     def before_reap(self, pid: int, status: int) -> None:
         """The pid is still its own: read its name, clear its group, take its last words."""
+        if pid in self._children:
+            self.hear(self._children[pid].service)  # it may have named another main process with its last words
         child = self._children.get(pid)
         if child is None:
-            if self._journal.wants("info") and pid not in self._helpers:
+            if pid in self._helpers:
+                self._clear_group(pid, SIGKILL)  # nothing that it started outlives it
+            elif self._journal.wants("info"):
                 self._zombie = self._kernel.stat(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:

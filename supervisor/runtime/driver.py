@@ -95,6 +95,7 @@ class Driver:
         self._followers: list[Follower] = [self._schedules.follow]
         if outside.watches is not None:
             self._followers.append(outside.watches.follow)
+            self._children.hear = self._hear
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -152,6 +153,15 @@ class Driver:
     def follow(self, follower: Follower) -> None:
         """Show each service that has stepped to a follower: its name, spec and state, the last two None if gone."""
         self._followers.append(follower)
+
+    def helper(self, pid: int, done: Callable[[int], None]) -> None:
+        """See to a process that runs for us and not as a service; :meth:`Children.helper`."""
+        self._children.helper(pid, done)
+
+    def _hear(self, name: str) -> None:
+        watches = self._out.watches
+        if watches is not None:
+            self._guard(f"hearing {name}", lambda: watches.hear(name))
 
     def _follow(self, follow: Follower, name: str, service: Service | None) -> None:
         spec = self.fleet.specs.get(name)

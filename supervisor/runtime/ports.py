@@ -80,6 +80,9 @@ class Watches(Protocol):
     def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
         """Arm and disarm what this state asks for; both None when the service is gone for good."""
 
+    def hear(self, name: str) -> None:
+        """A service's main process is dead and not reaped yet: handle what it said last, before its end is news."""
+
 
 class Groups(Protocol):
     """The control groups of services."""

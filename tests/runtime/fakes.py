@@ -72,6 +72,7 @@ class Process:
         news: what its parent may wait for, as (si_code, si_status).
         status: wait status once it is dead.
         environment: what /proc would show of it.
+        users: its user ids.
     """
 
     def __init__(self, pid: int, parent: int, comm: str) -> None:
@@ -86,6 +87,7 @@ class Process:
         self.news: deque[tuple[int, int]] = deque()
         self.status: int | None = None
         self.environment: dict[str, str] = {}
+        self.users = frozenset({0})
 
 
 class FakeKernel(Kernel):
@@ -243,6 +245,12 @@ class FakeKernel(Kernel):
         self.failpoints.pass_by("environment")
         process = self.processes.get(pid)
         return None if process is None or process.state == "Z" else process.environment.get(name)
+
+    def users(self, pid: int) -> frozenset[int]:
+        """Of a zombie too."""
+        self.failpoints.pass_by("users")
+        process = self.processes.get(pid)
+        return frozenset() if process is None else process.users
 
     def children(self, pid: int) -> list[int]:
         """Those whose parent it is."""

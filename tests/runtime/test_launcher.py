@@ -181,6 +181,9 @@ class Watches:
     def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
         """Nothing is armed here."""
 
+    def hear(self, name: str) -> None:
+        """Nothing is said here."""
+
     def close(self) -> None:
         """Close both ends."""
         os.close(self.reader)
