@@ -78,9 +78,11 @@ class Daemon:
             sink,
             level=plan.log.level,
             max_record=plan.log.max_record,
-            hold=self._format != "json",
+            hold=self._format != "json" or plan.log.schema != "native",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
+        if plan.log.redact:
+            self._journal.redact(plan.log.redact)
         self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
@@ -119,7 +121,9 @@ class Daemon:
         from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
         from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
 
-        self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
+        schema = self._plan.log.schema
+        renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
+        self._journal.use(renderer, plain=self._format != "json", schema=schema)
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())

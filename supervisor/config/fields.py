@@ -7,6 +7,8 @@ the JSON Schema both come from here, and a test holds the defaults against those
 from typing import Any
 
 from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
+from supervisor.config.output_fields import LEVELS
+from supervisor.config.patterns import Pattern
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
@@ -94,7 +96,7 @@ LOG: Table[dict[str, Any]] = Table(
         ),
         Field(
             "level",
-            Choice({level: level for level in ("debug", "info", "warning", "error", "critical")}),
+            Choice({level: level for level in LEVELS}),
             "The least level that is written.",
             "info",
         ),
@@ -109,6 +111,17 @@ LOG: Table[dict[str, Any]] = Table(
             Size((256, "256B"), (2**20, "1MiB")),
             "The longest record; a longer message is split into several.",
             "16KiB",
+        ),
+        Field(
+            "schema",
+            Choice({schema: schema for schema in ("native", "ecs", "otel", "gcp")}),
+            "The names of fields in json: our own, Elastic Common Schema, OpenTelemetry, or Google Cloud Logging.",
+            "native",
+        ),
+        Field(
+            "redact",
+            ListOf(Pattern(matches_nothing=False), "a list of regular expressions"),
+            "What matches one of these is replaced in every line and every record.",
         ),
     ),
     dict,

@@ -38,7 +38,7 @@ class ProgramLauncher:
         try:
             for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
                 if target is Output.LOG:
-                    pipes[fd] = self._capture.open(spec.name, stream)
+                    pipes[fd] = self._capture.open(spec.name, stream, spec.log)
             pid = spawn(self._launch(spec, pipes))
         except BaseException as error:
             for pipe in pipes.values():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import ServiceLog, ServiceSpec
 
 
 class Journal(Protocol):
@@ -99,8 +99,8 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> Pipe:
-        """A new pipe for ``stdout`` or ``stderr`` of a service.
+    def open(self, service: str, stream: str, log: ServiceLog) -> Pipe:
+        """A new pipe for ``stdout`` or ``stderr`` of a service; ``log`` says what becomes of its lines.
 
         Raises:
             OSError: out of descriptors.
