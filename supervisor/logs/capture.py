@@ -19,6 +19,7 @@ import os
 import select
 import time
 
+from supervisor.core.record import Record
 from supervisor.core.spec import Ansi
 from supervisor.logs.dispatch import Dispatcher
 from supervisor.logs.journal import MAX_RECORD, Journal
@@ -28,12 +29,13 @@ from supervisor.logs.sink import Sink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from enum import Enum
     from typing import Any, Protocol
 
     from supervisor.core.spec import ServiceLog
     from supervisor.logs.sink import Watcher
     from supervisor.logs.tails import Tails
-    from supervisor.logs.targets import Target
+    from supervisor.logs.targets import Targets
 
     class Loop(Watcher, Protocol):
         """What reading needs of an event loop."""
@@ -62,6 +64,7 @@ class Capture:
         sink: Sink,
         *,
         max_record: int = MAX_RECORD,
+        targets: Targets | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write lines to ``journal``, as fast as ``sink``, which is the journal's, has room for them.
@@ -70,6 +73,7 @@ class Capture:
             journal: what becomes of the lines.
             sink: where the journal writes.
             max_record: longest record in bytes; a line is kept together for four times as much.
+            targets: knows where lines may go beside the log.
             clock: monotonic seconds.
 
         Raises:
@@ -79,7 +83,7 @@ class Capture:
         self._sink = sink
         self._clock = clock
         self._line_limit = max_record * _RECORDS_A_LINE
-        self._dispatcher = Dispatcher(journal, sink)
+        self._dispatcher = Dispatcher(journal, sink, targets, self._resume_paused)
         self._epoll = select.epoll()
         self._restless: select.epoll | None = None  # watches the pipes whose services don't wait for the log
         self._loop: Loop | None = None
@@ -87,7 +91,6 @@ class Capture:
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
         self._paused: dict[Pipe, None] = {}
-        self._targets: dict[int, Target] = {}  # by their id: those that tell us when they have room
         self._holding: dict[Pipe, None] = {}
         self._timer_runs = False
         sink.on_drain(self._resume)
@@ -109,9 +112,7 @@ class Capture:
         service: str,
         stream: str,
         log: ServiceLog = PLAIN,
-        *,
-        targets: Sequence[Target] = (),
-        to_log: bool = True,
+        places: Sequence[Record | Enum] | None = None,
     ) -> Pipe:
         """Make the pipe for one stream of a child that is about to be spawned.
 
@@ -122,15 +123,18 @@ class Capture:
             service: whose it will be.
             stream: ``stdout`` or ``stderr``.
             log: what becomes of its lines.
-            targets: where they go beside the log.
-            to_log: whether they go to the log.
+            places: where they go: a record is a destination that ``targets`` knows, anything else is the log. To the
+                log only when None.
 
         Raises:
             OSError: no descriptor or no memory for it (EMFILE, ENFILE, ENOMEM); nothing is left open.
         """
         fds = os.pipe2(os.O_CLOEXEC)
         pipe = Pipe(service, stream, fds, self._line_limit)
-        pipe.log, pipe.targets, pipe.to_log = log, targets, to_log
+        pipe.log = log
+        if places is not None:
+            pipe.places = tuple(place for place in places if isinstance(place, Record))
+            pipe.to_log = len(pipe.places) < len(places)
         try:
             os.set_blocking(fds[0], False)
             self._prepare(pipe)
@@ -140,10 +144,6 @@ class Capture:
             os.close(fds[1])
             raise
         self._pipes[fds[0]] = pipe
-        for target in targets:
-            if id(target) not in self._targets:
-                self._targets[id(target)] = target
-                target.on_drain(self._resume_paused)
         return pipe
 
     def bind(self, pipe: Pipe, pid: int) -> None:
@@ -184,8 +184,6 @@ class Capture:
             self._drain(pipe, force=True)
             self._dispatcher.take(pipe, pipe.flush(), final=True, force=True)
             self.discard(pipe)
-        for target in self._targets.values():
-            self._dispatcher.tell_lost(target)
         self._watch(on=False)
         if self._restless is not None:
             if self._loop is not None:
@@ -312,6 +310,7 @@ class Capture:
         if pipe.read_fd < 0:
             return
         self._holding.pop(pipe, None)
+        self._dispatcher.release(pipe)
         # Unregistered first: a child between fork and exec may hold the same description, and epoll would go on
         # reporting it under a number that is no longer ours.
         if pipe.paused:

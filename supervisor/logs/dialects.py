@@ -27,8 +27,8 @@ def free_name(name: str, taken: Mapping[str, object] | frozenset[str]) -> str:
 def headline(record: Mapping[str, object]) -> str:
     """What an event is about in a few words, for readers that show one field."""
     message = record.get("message")
-    if isinstance(message, str):
-        return message
+    if isinstance(message, str) or record["event"] == "output":
+        return str(message or "")
     return " ".join(str(record[key]) for key in ("event", "service", "comm") if record.get(key))
 
 
@@ -149,5 +149,14 @@ _ANY_VALUES: dict[type, Callable[[Any], Record]] = {
 DIALECTS: dict[str, Dialect] = {"ecs": ecs, "otel": otel, "gcp": gcp}
 """By the name of the schema; ``native`` is none of them."""
 
-RESERVED = frozenset({*_ECS.values(), "ecs.version", "event.duration", *_GCP.values(), "logging.googleapis.com/labels"})
-"""Names that a schema gives to ours."""
+_OF_A_LINE = frozenset(
+    {"timestamp", "level", "event", "seq", "service", "pid", "stream", "id", "part", "parts", "message"}
+)
+
+
+def translate(record: Record, schema: str) -> Record:
+    """A complete record of ours in another schema; what else is in an ``output`` record is the child's."""
+    if record["event"] != "output" or ("message" in record and _OF_A_LINE.issuperset(record)):
+        return DIALECTS[schema](record, {})
+    own = {key: value for key, value in record.items() if key in _OF_A_LINE and key != "message"}
+    return DIALECTS[schema](own, {key: value for key, value in record.items() if key not in own})

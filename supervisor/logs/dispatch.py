@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from supervisor.logs.tails import Tails
-    from supervisor.logs.targets import Target
+    from supervisor.logs.targets import Targets
 
     Listener = Callable[[list[bytes]], None]
 
@@ -27,9 +27,6 @@ _SLICE = 1024
 
 QUEUES = 8 << 20
 """Bytes that all services that are not to wait may have waiting together."""
-
-_TELL_EVERY = 10.0
-"""Seconds between two records about what one target has lost."""
 
 
 class Dispatcher:
@@ -40,13 +37,23 @@ class Dispatcher:
         taken: lines taken so far.
     """
 
-    def __init__(self, journal: Journal, sink: Sink) -> None:
+    def __init__(self, journal: Journal, sink: Sink, targets: Targets | None, resume: Callable[[], None]) -> None:
+        """Hand lines on.
+
+        Args:
+            journal: the log.
+            sink: where the journal writes.
+            targets: knows where lines may go beside the log.
+            resume: called when a target is no longer blocked.
+        """
         self._journal = journal
+        self._targets = targets
+        self._resume = resume
+        self._known: set[int] = set()  # by their id: targets that say when they have room again
         self._sink = sink
         self._tails: Tails | None = None
         self._listeners: dict[str, Listener] = {}  # by service
         self._queued = 0  # bytes in all bounded queues
-        self._told: dict[int, float] = {}  # by the id of a target: when its losses were told
         self.waiting: dict[Pipe, None] = {}
         self.taken = 0
 
@@ -95,8 +102,8 @@ class Dispatcher:
         if not lines:
             return
         self.tails.add((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())
-        for target in pipe.targets:
-            self._hand(target, pipe, lines)
+        if pipe.places:
+            self._send(pipe, lines)
         if pipe.to_log:
             self.deliver(pipe, lines, force=force)
 
@@ -129,11 +136,12 @@ class Dispatcher:
             return []
         return self._tails.report(pipes[0].service, pipes[0].pid)
 
-    def tell_lost(self, target: Target) -> None:
-        """Say what a target has lost and nobody was told of yet."""
-        lost, target.lost = target.lost, {}
-        for reason, count in lost.items():
-            self._journal.emit("warning", "log_lines_dropped", count=count, reason=reason, target=_name(target))
+    def release(self, pipe: Pipe) -> None:
+        """The stream is over: its targets have a user less."""
+        if self._targets is not None:
+            for target in pipe.targets:
+                self._targets.release(target)
+            pipe.targets = []
 
     def _has_room(self, pipe: Pipe, *, force: bool) -> bool:
         # Those that don't wait leave the rest of the buffer to those that do.
@@ -146,19 +154,23 @@ class Dispatcher:
         count, pipe.dropped = pipe.dropped, 0
         self._journal.dropped(pipe.service, count)
 
-    def _hand(self, target: Target, pipe: Pipe, lines: list[bytes]) -> None:
-        if target.structured:
-            from supervisor.logs.output import output_records  # noqa: PLC0415 - msgspec, with the first line
+    def _send(self, pipe: Pipe, lines: list[bytes]) -> None:
+        """Hand lines to the targets, which keep what they have no room for, or lose it: none of them waits here."""
+        if self._targets is None:
+            return
+        if not pipe.targets:
+            pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.places]
+            for target in pipe.targets:
+                if id(target) not in self._known:
+                    self._known.add(id(target))
+                    target.on_drain(self._resume)
+        records = None
+        for target in pipe.targets:
+            if not target.structured:
+                target.lines(pipe.service, pipe.pid, pipe.stream, lines)
+                continue
+            if records is None:
+                from supervisor.logs.output import output_records  # noqa: PLC0415 - msgspec, with the first line
 
-            target.records(output_records((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time()))
-        else:
-            target.lines(pipe.service, pipe.pid, pipe.stream, lines)
-        if target.lost:
-            now = time.monotonic()
-            if now - self._told.get(id(target), -_TELL_EVERY) >= _TELL_EVERY:
-                self._told[id(target)] = now
-                self.tell_lost(target)
-
-
-def _name(target: Target) -> str:
-    return str(getattr(target, "name", type(target).__name__))
+                records = output_records((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())
+            target.records(records)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from supervisor.logs.output import OutputLines
     from supervisor.logs.redact import Redactor
     from supervisor.logs.sink import Sink
+    from supervisor.logs.targets import Target
 
     Record = dict[str, object]
     Render = Callable[[Record], bytes]
@@ -53,8 +54,8 @@ class Journal:
     """
 
     __slots__ = (
-        "_batch", "_corked", "_fallback", "_held", "_invalid", "_least", "_level", "_max_record", "_output", "_plain",
-        "_render", "_schema", "_sink", "_taps", "_wall", "redactor", "seq",
+        "_batch", "_corked", "_early", "_fallback", "_held", "_invalid", "_least", "_level", "_max_record", "_mirrors",
+        "_output", "_plain", "_render", "_schema", "_short", "_sink", "_taps", "_wall", "redactor", "seq",
     )  # fmt: skip
 
     def __init__(
@@ -94,7 +95,10 @@ class Journal:
         self._taps: list[Tap] = []
         self._batch = _Batch(self)
         self._corked: bytearray | None = None
-        self._invalid: set[tuple[str, str]] = set()
+        self._early: list[Record] | None = None
+        self._mirrors: list[Target] = []
+        self._invalid: set[tuple[str, str]] = set()  # streams whose odd bytes were told of
+        self._short: set[str] = set()
         self.redactor: Redactor | None = None
         self.seq = 0
         sink.on_drain(self._tell_losses)
@@ -119,7 +123,7 @@ class Journal:
             fields = self.redactor.fields(fields)
         self.seq += 1
         record = {"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq, **fields}
-        self._put(record)
+        self._put([record])
         if self._taps:
             self._show(record)
 
@@ -143,10 +147,10 @@ class Journal:
         output = self._output or self._open_output()
         stamp = timestamp(self._wall())
         given = (log,) if log is not None else ()
-        if self._plain:
-            for record in output.records(stamp, self.seq, (service, pid, stream), messages, *given):
-                self._put(record, output=True)
-                self.seq += 1
+        if self._plain or self._mirrors or self._early is not None:
+            records = list(output.records(stamp, self.seq, (service, pid, stream), messages, *given))
+            self.seq += len(records)
+            self._put(records, output=True)
         else:
             data, count = output.render(stamp, self.seq, (service, pid, stream), messages, *given)
             self.seq += count
@@ -162,13 +166,15 @@ class Journal:
         self.seq += count
         self.emit("warning", "log_lines_dropped", service=service, count=count, reason=OVERFLOW)
 
-    def add_secret(self, value: str) -> bool:
+    def add_secret(self, value: str) -> None:
         """Take this value out of all that is written from now on.
 
-        Returns:
-            Whether it can be: one of less than four characters would be found everywhere, and stays.
+        One of less than four characters would be found everywhere: it stays, and a warning says so, once.
         """
-        return self._redact().add_secret(value)
+        if not self._redact().add_secret(value) and value not in self._short:
+            self._short.add(value)
+            message = "a secret has less than 4 characters: it is not taken out of the log; choose a longer one"
+            self.emit("warning", "supervisor_warning", message=message)
 
     def redact(self, patterns: Sequence[str]) -> None:
         """Take what matches one of these regular expressions out of all that is written; to be called once, first."""
@@ -197,6 +203,20 @@ class Journal:
         if tap in self._taps:
             self._taps.remove(tap)
 
+    def keep(self) -> None:
+        """Keep all records from now on, until :meth:`mirror` tells who gets them."""
+        self._early = []
+
+    def mirror(self, targets: Sequence[Target]) -> None:
+        """Give these targets every record too, those of lines included: what was kept so far, and what comes.
+
+        Lines are no longer rendered in bulk then.
+        """
+        early, self._early = self._early, None
+        self._mirrors += targets
+        if early:
+            self._mirror(early)
+
     def use(self, render: Render, *, plain: bool = False, schema: str = "native") -> None:
         """Render with ``render`` from now on, beginning with the records held.
 
@@ -210,15 +230,22 @@ class Journal:
         if schema != self._schema:
             self._schema, self._output = schema, None
         for record in held:
-            self._put(record, output=record["event"] == "output")
+            self._write(render(record), output=record["event"] == "output")
 
-    def _put(self, record: Record, *, output: bool = False) -> None:
+    def _put(self, records: list[Record], *, output: bool = False) -> None:
+        self._mirror(records)
         if self._held is None:
-            self._write(self._render(record), output=output)
+            self._write(b"".join([self._render(record) for record in records]), output=output)
         elif len(self._held) < _HELD_MAX:
-            self._held.append(record)
+            self._held += records
         else:
-            self._sink.lose(1, BLOCKED)
+            self._sink.lose(len(records), BLOCKED)
+
+    def _mirror(self, records: list[Record]) -> None:
+        if self._early is not None and len(self._early) < _HELD_MAX:
+            self._early += records
+        for target in self._mirrors:
+            target.records(records)
 
     def _write(self, line: bytes, *, output: bool) -> None:
         if self._corked is None:
@@ -270,6 +297,7 @@ class Journal:
         line = self._render(record)
         if self._sink.offer(line):
             self.seq += 1
+            self._mirror([record])
             if self._taps:
                 self._show(record)
             return True

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from supervisor.core.record import Record
     from supervisor.logs.multiline import Joiner
     from supervisor.logs.strip import Stripper
     from supervisor.logs.targets import Target
@@ -34,7 +35,8 @@ class Pipe:
         write_fd: the child's end, to be duplicated to its descriptor; -1 once bound.
         read_fd: our end; -1 once closed.
         log: what becomes of its lines.
-        targets: where they go beside the log.
+        places: destinations of its lines beside the log.
+        targets: what these are, once the first line has come.
         to_log: whether they go to the log.
         queue: lines that wait for room in the log; None for none.
         dropped: lines dropped and not told yet.
@@ -45,7 +47,8 @@ class Pipe:
 
     __slots__ = (
         "_cut", "_open", "_torn", "carry", "drain_due", "dropped", "held_until", "joiner", "log", "paused", "pid",
-        "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper", "targets", "to_log", "write_fd",
+        "places", "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper", "targets", "to_log",
+        "write_fd",
     )  # fmt: skip
 
     def __init__(self, service: str, stream: str, fds: tuple[int, int], line_limit: int) -> None:
@@ -55,7 +58,8 @@ class Pipe:
         self.read_fd, self.write_fd = fds
         self.splitter = Splitter(line_limit)
         self.log = PLAIN
-        self.targets: Sequence[Target] = ()
+        self.places: tuple[Record, ...] = ()
+        self.targets: list[Target] = []
         self.to_log = True
         self.stripper: Stripper | None = None
         self.joiner: Joiner | None = None

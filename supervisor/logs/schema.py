@@ -246,9 +246,6 @@ EVENTS: dict[str, Event] = {
                 "service that is not to wait",
                 values=("blocked", "no_space", "closed", "io_error", "overflow"),
             ),
-            "target": _optional(
-                _string("where they were to go, if not to the log; such records have no number, so none is missing")
-            ),
         },
     ),
     "config_loaded": Event("The configuration was read.", {"sources": _strings("files, in the order of reading")}),

@@ -89,12 +89,10 @@ def make_renderer(form: str, *, terminal: bool, schema: str = "native") -> Rende
 def _json_renderer(structlog: Any, schema: str) -> Render:
     serialize = _encode
     if schema != "native":
-        from supervisor.logs.dialects import DIALECTS  # noqa: PLC0415 (only where asked for)
-
-        dialect = DIALECTS[schema]
+        from supervisor.logs.dialects import translate  # noqa: PLC0415 (only where asked for)
 
         def serialize(record: Record, **_: object) -> bytes:
-            return _encode(dialect(record, {}))
+            return _encode(translate(record, schema))
 
     renderer = structlog.processors.JSONRenderer(serializer=serialize)
 

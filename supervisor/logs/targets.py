@@ -1,44 +1,78 @@
-"""Where lines of a service go beside, or instead of, the daemon's own log: the shape that every such place has."""
+"""Where lines of a service go beside, or instead of, the daemon's own log: the shape of it.
 
-from __future__ import annotations
+Light modules import this for the type checker only.
+"""
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-    from supervisor.logs.sink import Watcher
+from supervisor.core.record import Record
 
-    class Target(Protocol):
-        """Where lines of a service go beside, or instead of, the daemon's own log.
 
-        A target that is down or slow keeps what it can within bounds of its own, and counts the rest: no method
-        blocks, and none raises for what its file or its peer does.
+class Loop(Protocol):
+    """What a target needs of an event loop; asyncio's and uvloop's have it."""
 
-        Attributes:
-            blocked: asks capture to read no more of services with ``overflow = "block"``.
-            structured: takes records rather than lines.
-            lost: records lost and not yet told, by reason; whoever tells of them takes them out.
-        """
+    def add_reader(self, fd: int, callback: Callable[..., Any], /, *args: Any) -> Any:
+        """Run the callback whenever the descriptor is readable."""
 
-        blocked: bool
-        structured: bool
-        lost: dict[str, int]
+    def remove_reader(self, fd: int, /) -> Any:
+        """Call back no more."""
 
-        def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
-            """Take raw messages, without newlines; :class:`~supervisor.logs.lines.Fragment` for a piece of a line."""
+    def add_writer(self, fd: int, callback: Callable[..., Any], /, *args: Any) -> Any:
+        """Run the callback whenever the descriptor is writable."""
 
-        def records(self, records: Sequence[Mapping[str, object]]) -> None:
-            """Take ``output`` records; called instead of :meth:`lines` when ``structured`` is true."""
+    def remove_writer(self, fd: int, /) -> Any:
+        """Call back no more."""
 
-        def on_drain(self, callback: Callable[[], object]) -> None:
-            """Call back each time ``blocked`` is no longer true."""
+    def call_soon(self, callback: Callable[..., Any], /, *args: Any) -> Any:
+        """Run the callback in the next turn."""
 
-        def attach(self, watcher: Watcher) -> None:
-            """Have ``watcher`` say when there is room."""
+    def call_later(self, delay: float, callback: Callable[..., Any], /, *args: Any) -> Any:
+        """Run the callback after ``delay`` seconds; the result has a method ``cancel``."""
 
-        def reopen(self) -> None:
-            """Open what is written to again, after somebody has moved it."""
 
-        def close(self) -> None:
-            """Write what can be written now, and let go of everything."""
+class Target(Protocol):
+    """Where lines go. No method blocks, and none raises for what becomes of the lines.
+
+    Attributes:
+        name: as records name it: ``file:/var/log/web.log``.
+        blocked: asks capture to read no more of services with overflow=block.
+        lost: how many lines and records were lost, by reason, and are not yet told.
+        structured: wants records rather than lines.
+    """
+
+    name: str
+    blocked: bool
+    lost: dict[str, int]
+    structured: bool
+
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
+        """Take lines, without their newlines; pieces of a long line are :class:`supervisor.logs.lines.Fragment`."""
+
+    def records(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Take records, with the common fields of all records."""
+
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """Call back each time the target is no longer ``blocked``."""
+
+    def attach(self, loop: Loop) -> None:
+        """Work, from now on; what came before has waited."""
+
+    def reopen(self) -> None:
+        """Open files again by their names; nothing where there is no file."""
+
+    def flush(self, timeout: float) -> bool:
+        """Write what waits, for the end of the process: blocks for at most ``timeout`` seconds; whether all is out."""
+
+    def close(self) -> None:
+        """Let go of everything; what still waits is lost."""
+
+
+class Targets(Protocol):
+    """Who knows which target a destination is: one for each file, socket and address, whoever shares it."""
+
+    def acquire(self, destination: Record, service: str) -> Target:
+        """The target for a service's lines; ``destination`` says which, as the configuration does."""
+
+    def release(self, target: Target) -> None:
+        """One who acquired it needs it no longer."""
