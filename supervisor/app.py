@@ -88,10 +88,12 @@ class Daemon:
             sink,
             level=plan.log.level,
             max_record=plan.log.max_record,
-            hold=self._format != "json",
+            hold=self._format != "json" or plan.log.schema != "native",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
         self._control = _make_control(opened, self._journal)
+        if plan.log.redact:
+            self._journal.redact(plan.log.redact)
         self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
@@ -107,7 +109,14 @@ class Daemon:
                 run=self._run_helper,
             )
         )
-        self._launcher = ProgramLauncher(self._capture, terminal, self._launched, watches=self._watches, groups=groups)
+        self._launcher = ProgramLauncher(
+            self._capture,
+            terminal,
+            self._launched,
+            watches=self._watches,
+            redact=self._journal.add_secret,
+            groups=groups,
+        )
         self._driver = Driver(
             fleet,
             Outside(
@@ -143,7 +152,9 @@ class Daemon:
         from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
         from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
 
-        self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
+        schema = self._plan.log.schema
+        renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
+        self._journal.use(renderer, plain=self._format != "json", schema=schema)
         self._sink.attach(self._loop)
         self._capture.attach(self._loop)
         self._watches.attach(self._loop)

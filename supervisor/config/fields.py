@@ -8,6 +8,8 @@ from typing import Any
 
 from supervisor.config.control_fields import CONTROL_FIELDS, check_control
 from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
+from supervisor.config.output_fields import LEVELS
+from supervisor.config.patterns import Pattern
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
@@ -97,7 +99,7 @@ LOG: Table[dict[str, Any]] = Table(
         ),
         Field(
             "level",
-            Choice({level: level for level in ("debug", "info", "warning", "error", "critical")}),
+            Choice({level: level for level in LEVELS}),
             "The least level that is written.",
             "info",
         ),
@@ -112,6 +114,17 @@ LOG: Table[dict[str, Any]] = Table(
             Size((256, "256B"), (2**20, "1MiB")),
             "The longest record; a longer message is split into several.",
             "16KiB",
+        ),
+        Field(
+            "schema",
+            Choice({schema: schema for schema in ("native", "ecs", "otel", "gcp")}),
+            "The names of fields in json: our own, Elastic Common Schema, OpenTelemetry, or Google Cloud Logging.",
+            "native",
+        ),
+        Field(
+            "redact",
+            ListOf(Pattern(matches_nothing=False), "a list of regular expressions"),
+            "What matches one of these is replaced in every line and every record.",
         ),
     ),
     dict,

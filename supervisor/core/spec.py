@@ -226,6 +226,66 @@ class Output(Enum):
     NULL = "null"
 
 
+class JsonLines(Enum):
+    """What becomes of a line that is a JSON object."""
+
+    TEXT = "text"
+    """It is a message like any other."""
+    MERGE = "merge"
+    """Its members become fields of the record."""
+    EMBED = "embed"
+    """It becomes one field of the record, ``json``."""
+
+
+class Ansi(Enum):
+    """What becomes of escape sequences, such as colours, in a line."""
+
+    KEEP = "keep"
+    STRIP = "strip"
+
+
+class Overflow(Enum):
+    """What happens to the lines of a service for which the log has no room."""
+
+    BLOCK = "block"
+    """Nothing is read until there is room: the service waits, and nothing is lost."""
+    DROP_OLDEST = "drop-oldest"
+    DROP_NEWEST = "drop-newest"
+
+
+class LineLevels(Record):
+    """Which level the lines of a service have.
+
+    Attributes:
+        stdout: of what it writes there.
+        stderr: of what it writes there.
+        guess: look for the level in the line itself, and take these where there is none.
+    """
+
+    stdout: str = "info"
+    stderr: str = "info"
+    guess: bool = False
+
+
+class ServiceLog(Record):
+    """What becomes of the lines that a service writes.
+
+    Attributes:
+        multiline: a regular expression for the first line of a record, or the name of a set of rules; None for a record
+            a line.
+        multiline_timeout: seconds without another line after which a record is complete.
+        tail: how many lines of each stream are kept in memory.
+    """
+
+    json: JsonLines = JsonLines.TEXT
+    level: LineLevels = LineLevels()
+    ansi: Ansi = Ansi.KEEP
+    multiline: str | None = None
+    multiline_timeout: float = 0.2
+    overflow: Overflow = Overflow.BLOCK
+    tail: int = 20
+
+
 class OnFailure(Enum):
     """What a service that failed for good does to the daemon."""
 
@@ -324,6 +384,7 @@ class ServiceSpec(Record):
     stop_timeout: float = 8.0
     stdout: Output = Output.LOG
     stderr: Output = Output.LOG
+    log: ServiceLog = ServiceLog()
     transparent: Transparent | None = None
 
 
@@ -387,12 +448,16 @@ class LogSpec(Record):
         level: least level written: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         to: ``stdout``, ``stderr`` or an absolute path.
         max_record: longest record in bytes; a longer message is split into several.
+        schema: the names of fields in json: ``native``, ``ecs``, ``otel`` or ``gcp``.
+        redact: regular expressions; what they match is written nowhere.
     """
 
     format: str | None = None
     level: str = "info"
     to: str = "stdout"
     max_record: int = 16384
+    schema: str = "native"
+    redact: tuple[str, ...] = ()
 
 
 class ControlSpec(Record):

@@ -35,12 +35,14 @@ class Field(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """One event: what it means, its fields beside the common ones, and whether it tells how a process ended.
 
-    ``ending`` adds ``exit_code``, or else ``signal``, ``signal_name`` and ``core_dumped``.
+    ``ending`` adds ``exit_code``, or else ``signal``, ``signal_name`` and ``core_dumped``; ``merged`` says that it may
+    have fields of a child's own beside those listed.
     """
 
     text: str
     fields: dict[str, Field]
     ending: bool = False
+    merged: bool = False
 
 
 def _integer(text: str, *, least: int = 0, most: int | None = None) -> Field:
@@ -187,7 +189,9 @@ EVENTS: dict[str, Event] = {
             **_USAGE,
             "oom_killed": _boolean("whether the kernel killed it for want of memory"),
             "tail": _optional(
-                _strings("last lines of its output (ten, or 1 KiB, of each stream), when the end was not expected")
+                _strings(
+                    "last lines of its output (`tail` of each stream, at most 4 KiB), when the end was not expected"
+                )
             ),
         },
         ending=True,
@@ -285,11 +289,18 @@ EVENTS: dict[str, Event] = {
             "service": _SERVICE,
             "pid": _integer("process that was given the stream; a descendant may have written to it too", least=1),
             "stream": _string("which", values=("stdout", "stderr")),
-            "message": _string("the line, without its newline; bytes that are not UTF-8 are U+FFFD"),
+            "message": _optional(
+                _string(
+                    "the line, without its newline; bytes that are not UTF-8 are U+FFFD. With `json` the child's own "
+                    "`message`, if it has one"
+                )
+            ),
+            "json": _optional(Field({"type": "object"}, 'with `json = "embed"`: the object that the line is')),
             "id": _optional(_integer("of a split line: `seq` of its first record", least=1)),
             "part": _optional(_integer("of a split line: number of this piece, from 1", least=1)),
             "parts": _optional(_integer("of a split line: number of its pieces, always there in the last", least=1)),
         },
+        merged=True,
     ),
     "log_lines_dropped": Event(
         "Records were lost before this one: their numbers are missing.",
@@ -297,8 +308,9 @@ EVENTS: dict[str, Event] = {
             "service": _optional(_SERVICE),
             "count": _integer("how many", least=1),
             "reason": _string(
-                "the reader was too slow, the disk or file is full, the reader is gone, or another error",
-                values=("blocked", "no_space", "closed", "io_error"),
+                "the reader was too slow, the disk or file is full, the reader is gone, another error, or lines of a "
+                "service that is not to wait",
+                values=("blocked", "no_space", "closed", "io_error", "overflow"),
             ),
         },
     ),
@@ -333,7 +345,7 @@ EVENTS: dict[str, Event] = {
 
 
 def event_schema() -> Schema:
-    """JSON Schema of a record: one of the events, each with its own fields and no others."""
+    """JSON Schema of a record: one of the events, each with its own fields; others only where a child's are merged."""
     return {
         "$schema": SCHEMA_ID,
         "title": "A record of pausevisor's log",
@@ -353,7 +365,8 @@ def markdown() -> str:
             f"| `{key}` | {_kind(field.schema)} | {_article(field)}{field.text} |\n"
             for key, field in _fields(event).items()
         )
-        sections.append(f"### `{name}`\n\n{event.text}\n\n| field | type | meaning |\n|---|---|---|\n{rows}")
+        more = ' With `json = "merge"` it has the child\'s own fields as well.' if event.merged else ""
+        sections.append(f"### `{name}`\n\n{event.text}{more}\n\n| field | type | meaning |\n|---|---|---|\n{rows}")
     return "\n".join(sections)
 
 
@@ -370,7 +383,7 @@ def _definition(name: str, event: Event) -> Schema:
             key: field.schema | ({"description": field.text} if field.text else {}) for key, field in fields.items()
         },
         "required": [key for key, field in fields.items() if field.required],
-        "additionalProperties": False,
+        "additionalProperties": event.merged,
     }
     if event.ending:
         definition["oneOf"] = _either_ending()

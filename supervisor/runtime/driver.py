@@ -195,7 +195,7 @@ class Driver:
         """One batch; the next one, if there is one, after everybody else had a turn."""
         if self._reap_scheduled or self._loop is None:
             return
-        more = self._guard("reaper", self._reaper.run)
+        more = self._guard("reaper", self._reap_batch)
         if more is not False:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
@@ -205,6 +205,11 @@ class Driver:
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.handle(ev.ChildrenGone())
+
+    def _reap_batch(self) -> bool:
+        """One batch of children; its records leave in one write, for in an orphan storm there are thousands."""
+        with self._journal.batch():
+            return self._reaper.run()
 
     def _reap_on(self) -> None:
         self._reap_scheduled = False

@@ -103,7 +103,7 @@ class ProgramLauncher:
         try:
             for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
                 if target is Output.LOG:
-                    pipes[fd] = self._open(spec.name, stream)
+                    pipes[fd] = self._open(spec, stream)
             streams = {**self._streams(spec, pipes), **descriptors}
             pid = self._spawn(spec, streams, variables)
         except BaseException:
@@ -114,9 +114,9 @@ class ProgramLauncher:
             self._capture.bind(pipe, pid)
         return pid
 
-    def _open(self, service: str, stream: str) -> Pipe:
+    def _open(self, spec: ServiceSpec, stream: str) -> Pipe:
         try:
-            return self._capture.open(service, stream)
+            return self._capture.open(spec.name, stream, spec.log)
         except OSError as error:
             raise SpawnError("output", error.errno or 0) from None
 

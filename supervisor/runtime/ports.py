@@ -4,10 +4,11 @@ Light modules import this for the type checker only.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import ServiceLog, ServiceSpec
 
 
 class Journal(Protocol):
@@ -18,6 +19,9 @@ class Journal(Protocol):
 
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one record."""
+
+    def batch(self) -> AbstractContextManager[object]:
+        """Write the records of a block in one piece, at its end."""
 
 
 class Handle(Protocol):
@@ -130,8 +134,8 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> Pipe:
-        """A new pipe for ``stdout`` or ``stderr`` of a service.
+    def open(self, service: str, stream: str, log: ServiceLog) -> Pipe:
+        """A new pipe for ``stdout`` or ``stderr`` of a service; ``log`` says what becomes of its lines.
 
         Raises:
             OSError: out of descriptors.

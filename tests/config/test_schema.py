@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.config.fields import FILE, LOG, SUPERVISOR, homes
+from supervisor.config.output_fields import SERVICE_LOG
 from supervisor.config.problems import Invalid, Place, Scope
 from supervisor.config.schema import config_schema
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import Field, Table
 from supervisor.core.signals import CATCHABLE, NUMBERS, RTMAX, RTMIN
-from supervisor.core.spec import FleetSpec, LogSpec, ServiceSpec
+from supervisor.core.spec import FleetSpec, LogSpec, ServiceLog, ServiceSpec
 from tests.config.loading import WEB, load_text, web
 from tests.config.test_load import EVERYTHING
 
@@ -131,13 +132,18 @@ def rows() -> list[tuple[str, Field]]:
     return [(name, field) for name, table in TABLES.items() for field in table.fields.values()]
 
 
-TABLES: dict[str, Table[dict[str, Any]]] = {"supervisor": SUPERVISOR, "log": LOG, "services": SERVICE}
+TABLES: dict[str, Table[Any]] = {"supervisor": SUPERVISOR, "log": LOG, "services": SERVICE, "lines": SERVICE_LOG}
+"""``lines`` is the table ``log`` of a service."""
+
+HEADINGS = {"services": "## `[services.NAME]`", "lines": "### Lines"}
 
 
 def document_with(table: str, key: str, value: object) -> dict[str, Any]:
     """The least document in which a key has a value."""
     if table == "services":
         return {"services": {"web": {"command": ["x"], key: value}}}
+    if table == "lines":
+        return {"services": {"web": {"command": ["x"], "log": {key: value}}}}
     return {table: {key: value}}
 
 
@@ -258,6 +264,7 @@ def test_schema_and_loader_agree_on_durations(text: str) -> None:
         (FleetSpec(), SUPERVISOR),
         (LogSpec(), LOG),
         (ServiceSpec(name="x", command=("x",)), SERVICE),
+        (ServiceLog(), SERVICE_LOG),
     ],
 )
 def test_documented_defaults_are_the_real_ones(spec: object, table: Table[dict[str, Any]]) -> None:
@@ -291,9 +298,9 @@ def toml(value: object) -> str:
 @pytest.mark.parametrize(("table", "field"), [pytest.param(*row, id=f"{row[0]}.{row[1].key}") for row in rows()])
 def test_the_manual_has_every_key(table: str, field: Field) -> None:
     """Every key has its row in the manual, in the section of its table, with its default and its choices."""
-    heading = {"services": "[services.NAME]"}.get(table, f"[{table}]")
+    heading = HEADINGS.get(table, f"## `[{table}]`")
     with open(MANUAL, encoding="utf-8") as file:
-        section = file.read().split(f"## `{heading}`\n")[1].split("\n## ")[0]
+        section = re.split(r"\n##+ ", file.read().split(f"{heading}\n")[1])[0]
     (row,) = re.findall(rf"^\| `{re.escape(field.key)}` \|.*$", section, re.MULTILINE)
     if field.default is not None:
         assert f"| `{toml(field.default)}` |" in row

@@ -55,14 +55,16 @@ def test_an_unknown_level_is_refused(ends: Ends) -> None:
 
 
 def test_lines_share_the_numbering(ends: Ends) -> None:
-    """Lines of children are records like others, of level info, with the time of the call."""
+    """Lines of children are records like others, of level info, with the time of the call; odd bytes are said once."""
     journal = Journal(Sink(ends[1]), wall=lambda: STAMP)
     journal.emit("info", "a")
     journal.lines("web", 7, "stderr", [b"one", b"tw\xffo"])
     journal.lines("web", 7, "stderr", [])
+    journal.lines("web", 8, "stderr", [b"\xff"])
     journal.emit("info", "b")
     found = records_of(ends[0])
-    assert [record["seq"] for record in found] == [1, 2, 3, 4]
+    assert [record["seq"] for record in found] == [1, 2, 3, 4, 5, 6]
+    assert [record["event"] for record in found[3:]] == ["supervisor_warning", "output", "b"]
     assert [list(record.values()) for record in found[1:3]] == [
         [STAMP_TEXT, "info", "output", 2, "web", 7, "stderr", "one"],
         [STAMP_TEXT, "info", "output", 3, "web", 7, "stderr", "tw\ufffdo"],
