@@ -28,7 +28,10 @@ def assemble(files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> tup
         main.setdefault("restart", Restart.NEVER)
     services = {name: service_spec(name, {**defaults, **values}, available) for name, values in given.items()}
     signals = {**DEFAULT_SIGNALS, **_together(files, "signals")}
-    return FleetSpec(services=services, signals=signals, **supervisor), LogSpec(**_together(files, "log"))
+    log = _together(files, "log")
+    if isinstance(log.get("to"), tuple):
+        log["to"], log["targets"] = log["to"]
+    return FleetSpec(services=services, signals=signals, **supervisor), LogSpec(**log)
 
 
 def service_spec(name: str, values: dict[str, Any], available: Mapping[str, str]) -> ServiceSpec:

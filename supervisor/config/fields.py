@@ -6,7 +6,8 @@ the JSON Schema both come from here, and a test holds the defaults against those
 
 from typing import Any
 
-from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
+from supervisor.config.destinations import LogOutput
+from supervisor.config.kinds import Choice, OptionalPath, ServiceName, ServiceReference
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
@@ -17,6 +18,7 @@ from supervisor.core.spec import (
     Ignore,
     OnFailure,
     Reload,
+    ReopenLogs,
     Shutdown,
     WhenDone,
 )
@@ -36,12 +38,21 @@ _HANDLED = Signal(
         SIGCHLD: "cannot be configured: by it the daemon learns of its children",
     },
 )
-_ACTION = 'shutdown, reload, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+_ACTION = (
+    'shutdown, reload, reopen-logs, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+)
 
 ACTION = ByType(
     {
         str: Choice(
-            {"shutdown": Shutdown(), "reload": Reload(), "ignore": Ignore(), "forward": Forward()}, allowed=_ACTION
+            {
+                "shutdown": Shutdown(),
+                "reload": Reload(),
+                "reopen-logs": ReopenLogs(),
+                "ignore": Ignore(),
+                "forward": Forward(),
+            },
+            allowed=_ACTION,
         ),
         dict: Table(
             (
@@ -81,6 +92,12 @@ SUPERVISOR: Table[dict[str, Any]] = Table(
         ),
         Field("shutdown-timeout", Duration(), "How long the whole shutdown may take before the rest is killed.", "9s"),
         Field("drain-delay", Duration(), "How long a shutdown waits before it stops the first service.", "0s"),
+        Field(
+            "termination-message-path",
+            OptionalPath(),
+            "The file that Kubernetes reads the reason of the end from, empty for none; when absent, "
+            "/dev/termination-log where that exists.",
+        ),
     ),
     dict,
 )
@@ -100,8 +117,8 @@ LOG: Table[dict[str, Any]] = Table(
         ),
         Field(
             "to",
-            Path(words=("stdout", "stderr")),
-            "Where records go: stdout, stderr, or the path of a file. Variables are put in.",
+            LogOutput(),
+            "Where records go: stdout, stderr, the path of a file, a table, or a list of these. Variables are put in.",
             "stdout",
         ),
         Field(

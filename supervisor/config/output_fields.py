@@ -1,12 +1,21 @@
 """The keys of a service about its output: where it goes, and what becomes of its lines."""
 
-from supervisor.config.kinds import Choice
+from supervisor.config.destinations import ServiceOutput
 from supervisor.config.shapes import Field
-from supervisor.core.spec import Output
 
-_OUTPUT = Choice.of(Output)
+_OUTPUT = ServiceOutput()
 
 OUTPUT = (
-    Field("stdout", _OUTPUT, "Where its output goes: to the log, where the daemon's goes, or nowhere.", "log"),
-    Field("stderr", _OUTPUT, "Where its errors go: to the log, where the daemon's go, or nowhere.", "log"),
+    Field(
+        "stdout",
+        _OUTPUT,
+        "Where its output goes: to the log, where the daemon's goes, nowhere, or to a file, the journal or syslog.",
+        "log",
+    ),
+    Field(
+        "stderr",
+        _OUTPUT,
+        "Where its errors go: to the log, where the daemon's go, nowhere, or to a file, the journal or syslog.",
+        "log",
+    ),
 )

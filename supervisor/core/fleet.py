@@ -17,6 +17,7 @@ from supervisor.core.effects import (
     Finish,
     NotifyManager,
     ReloadConfiguration,
+    ReopenLogs,
     Report,
     SendSignal,
     SignalDescendants,
@@ -34,6 +35,7 @@ from supervisor.core.spec import (
     Shutdown,
     WhenDone,
 )
+from supervisor.core.spec import ReopenLogs as ReopenLogsAction
 from supervisor.core.states import AT_REST, HAS_PROCESS, Desired, Reason, State
 from supervisor.core.wait_status import term_signal
 
@@ -50,6 +52,16 @@ class Phase(Enum):
     LINGERING = "lingering"
     SWEEPING = "sweeping"
     OVER = "over"
+
+
+_WORDS: dict[type, str] = {
+    Shutdown: "shutdown",
+    Reload: "reload",
+    ReopenLogsAction: "reopen-logs",
+    Ignore: "ignore",
+    Forward: "forward",
+}
+"""What a signal does, as its record says it."""
 
 
 class Fleet:
@@ -220,7 +232,7 @@ class Fleet:
         if self.phase is Phase.OVER:
             return []  # the exit code is out; nothing can be ordered any more
         action = self.spec.signals.get(event.signal, Ignore())
-        word = "kill" if self._is_repeated_order(event.signal, action) else type(action).__name__.lower()
+        word = "kill" if self._is_repeated_order(event.signal, action) else _WORDS[type(action)]
         fields: dict[str, object] = {
             "signal": event.signal,
             "signal_name": signal_name(event.signal),
@@ -239,8 +251,8 @@ class Fleet:
                 ]
             case Forward():
                 return [report, *self._forward(event.signal, action)]
-            case Reload() if self.phase is Phase.UP:
-                return [report, ReloadConfiguration()]
+            case Reload() | ReopenLogsAction() if self.phase is Phase.UP:
+                return [report, ReloadConfiguration() if isinstance(action, Reload) else ReopenLogs()]
             case _:
                 return [report]
 

@@ -42,6 +42,7 @@ class Outside(Record):
     Attributes:
         reload: reads the configuration again and posts the result.
         finished: called once, with the exit code, when nothing is left to do.
+        reopen_logs: opens the log files again.
         job_control: set for a single command on a terminal.
     """
 
@@ -51,6 +52,7 @@ class Outside(Record):
     manager: Manager
     reload: Callable[[], None]
     finished: Callable[[int], None]
+    reopen_logs: Callable[[], None] = lambda: None
     job_control: JobControl | None = None
 
 
@@ -198,6 +200,8 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
+            case fx.ReopenLogs():
+                self._out.reopen_logs()
             case fx.CloseOutput():
                 self._out.launcher.close_output()
             case fx.Finish():
