@@ -17,15 +17,18 @@ import fcntl
 import os
 import select
 
+from supervisor.core.record import Record
 from supervisor.logs.journal import MAX_RECORD, Journal
 from supervisor.logs.lines import Splitter
-from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervisor.logs.sink import Watcher
+    from supervisor.core.spec import Destination, Output
+    from supervisor.logs.sink import Sink, Watcher
+    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.targets import Target, Targets
 
 _CHUNK = 32768
 """Bytes a read(2): at two bytes a line, as ``yes`` writes them, 10 ms of work."""
@@ -54,7 +57,10 @@ class Pipe:
         write_fd: the child's end, to be duplicated to its descriptor; -1 once bound.
     """
 
-    __slots__ = ("backlog", "drain_due", "pid", "read_fd", "service", "splitter", "stream", "tail", "write_fd")
+    __slots__ = (
+        "backlog", "destinations", "drain_due", "held", "pid", "read_fd", "service", "splitter", "stream", "tail",
+        "targets", "to_log", "write_fd",
+    )  # fmt: skip
 
     def __init__(self, service: str, stream: str, fds: tuple[int, int], line_limit: int) -> None:
         self.service = service
@@ -64,19 +70,26 @@ class Pipe:
         self.splitter = Splitter(line_limit)
         self.drain_due = False  # the child is gone and there was no room for what it left
         self.backlog: list[bytes] | None = None  # lines that wait for room
+        self.to_log = True
+        self.destinations: tuple[Destination, ...] = ()  # where its lines go beside the log
+        self.targets: list[Target] | None = None  # the same, once there are lines
+        self.held = False  # not read until a target has room
         self.tail: bytes | None = None  # the last lines, in one piece: a thousand idle children keep theirs
 
 
 class Capture:
     """Reads the output of all children into the journal."""
 
-    def __init__(self, journal: Journal, sink: Sink, *, max_record: int = MAX_RECORD) -> None:
+    def __init__(
+        self, journal: Journal, sink: Sink | FileLog, *, max_record: int = MAX_RECORD, targets: Targets | None = None
+    ) -> None:
         """Write lines to ``journal``, as fast as ``sink``, which is the journal's, has room for them.
 
         Args:
             journal: what becomes of the lines.
             sink: where the journal writes.
             max_record: longest record in bytes; a line is kept together for four times as much.
+            targets: who knows the targets of lines that go elsewhere.
 
         Raises:
             OSError: no epoll instance can be made.
@@ -89,6 +102,8 @@ class Capture:
         self._reading = False
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
+        self._targets = targets
+        self._resumes: set[int] = set()  # targets that say when they have room again
         self._waiting: dict[Pipe, None] = {}  # with a backlog or a drain due, in order
         self._listeners: dict[str, Callable[[list[bytes]], None]] = {}  # by service
         sink.on_drain(self._resume)
@@ -98,11 +113,16 @@ class Capture:
         self._watcher = watcher
         self._watch(on=not self._sink.blocked)
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def open(self, service: str, stream: str, places: tuple[Output | Destination, ...] | None = None) -> Pipe:
         """Make the pipe for one stream of a child that is about to be spawned.
 
         Follow with :meth:`bind` or, if the spawn fails, with :meth:`discard`. Both ends are close-on-exec, and only
         ours is non-blocking.
+
+        Args:
+            service: whose it is.
+            stream: ``stdout`` or ``stderr``.
+            places: where the lines go; to the log only when None.
 
         Raises:
             OSError: no descriptor or no memory for it (EMFILE, ENFILE, ENOMEM); nothing is left open.
@@ -116,6 +136,9 @@ class Capture:
             os.close(fds[1])
             raise
         pipe = self._pipes[fds[0]] = Pipe(service, stream, fds, self._line_limit)
+        if places is not None:
+            pipe.destinations = tuple(place for place in places if isinstance(place, Record))
+            pipe.to_log = len(pipe.destinations) < len(places)
         return pipe
 
     def bind(self, pipe: Pipe, pid: int) -> None:
@@ -232,7 +255,10 @@ class Capture:
             if pipe.tail is not None:
                 last = [*pipe.tail.split(b"\n"), *last][-_TAIL_LINES:]
             pipe.tail = b"\n".join(last)[-_TAIL_BYTES:]
-            self._deliver(pipe, lines, force=force)
+            if pipe.to_log:
+                self._deliver(pipe, lines, force=force)
+            if pipe.destinations:
+                self._send(pipe, lines)
             if self._listeners and (listener := self._listeners.get(pipe.service)) is not None:
                 listener(lines)
 
@@ -249,12 +275,37 @@ class Capture:
             pipe.backlog = lines[done:]
             self._waiting[pipe] = None
 
+    def _send(self, pipe: Pipe, lines: list[bytes]) -> None:
+        """Pass on lines to the targets, and read no more while one of them is blocked."""
+        if self._targets is None:
+            return
+        if pipe.targets is None:
+            pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.destinations]
+        for target in pipe.targets:
+            target.lines(pipe.service, pipe.pid, pipe.stream, lines)
+            if target.blocked and pipe.read_fd >= 0 and not pipe.held:
+                pipe.held = True
+                self._epoll.unregister(pipe.read_fd)
+            if id(target) not in self._resumes:
+                self._resumes.add(id(target))
+                target.on_drain(self._release_held)
+
+    def _release_held(self) -> None:
+        for pipe in self._pipes.values():
+            if pipe.held and not any(target.blocked for target in pipe.targets or ()):
+                pipe.held = False
+                self._epoll.register(pipe.read_fd, select.EPOLLIN)
+
     def _close_read_end(self, pipe: Pipe) -> None:
         if pipe.read_fd < 0:
             return
+        for target in pipe.targets or ():
+            if self._targets is not None:
+                self._targets.release(target)
         # Unregistered first: a child between fork and exec may hold the same description, and epoll would go on
         # reporting it under a number that is no longer ours.
-        self._epoll.unregister(pipe.read_fd)
+        if not pipe.held:
+            self._epoll.unregister(pipe.read_fd)
         del self._pipes[pipe.read_fd]
         os.close(pipe.read_fd)
         pipe.read_fd = -1

@@ -20,12 +20,20 @@ class ProgramLauncher:
         capture: reads the streams that go to the log.
         terminal: the terminal that the single command gets, if there is one.
         launched: called after the first start of the single command.
+        output_closed: called when all output is read, at the end.
     """
 
-    def __init__(self, capture: Capture, terminal: int | None, launched: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        terminal: int | None,
+        launched: Callable[[], None],
+        output_closed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._capture = capture
         self._terminal = terminal
         self._launched = launched
+        self._output_closed = output_closed
         self._null = open_null()
 
     def launch(self, spec: ServiceSpec) -> int:
@@ -39,6 +47,8 @@ class ProgramLauncher:
             for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
                 if target is Output.LOG:
                     pipes[fd] = self._capture.open(spec.name, stream)
+                elif isinstance(target, tuple):
+                    pipes[fd] = self._capture.open(spec.name, stream, target)
             pid = spawn(self._launch(spec, pipes))
         except BaseException as error:
             for pipe in pipes.values():
@@ -59,6 +69,7 @@ class ProgramLauncher:
     def close_output(self) -> None:
         """Write out all that is left, and read no more."""
         self._capture.close()
+        self._output_closed()
 
     def _launch(self, spec: ServiceSpec, pipes: dict[int, Pipe]) -> Launch:
         streams = {fd: pipe.write_fd for fd, pipe in pipes.items()}

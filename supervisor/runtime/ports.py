@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import Destination, Output, ServiceSpec
 
 
 class Journal(Protocol):
@@ -99,8 +99,8 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> Pipe:
-        """A new pipe for ``stdout`` or ``stderr`` of a service.
+    def open(self, service: str, stream: str, places: tuple[Output | Destination, ...] | None = None) -> Pipe:
+        """A new pipe for ``stdout`` or ``stderr`` of a service, whose lines go to these places; to the log when None.
 
         Raises:
             OSError: out of descriptors.
