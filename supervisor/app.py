@@ -15,11 +15,11 @@ from importlib.machinery import PathFinder
 from supervisor import __version__
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
-from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.record import Record, replace
+from supervisor.core.spec import FileSink, FleetSpec, LogSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
-from supervisor.logs.sink import Sink, open_sink
+from supervisor.logs.sink import Sink, is_file, open_sink
 from supervisor.runtime.driver import Driver, Outside
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.launcher import ProgramLauncher
@@ -32,6 +32,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from supervisor.core.spec import Destination
+    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.registry import Sinks
+    from supervisor.logs.targets import Target
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -67,7 +72,7 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink) -> None:
+    def __init__(self, plan: Plan, sink: Sink | FileLog) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
@@ -81,7 +86,10 @@ class Daemon:
             hold=self._format != "json",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
-        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
+        if plan.log.targets:
+            self._journal.keep()
+        self._sinks: Sinks | None = None
+        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record, targets=self)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
@@ -91,10 +99,11 @@ class Daemon:
             Outside(
                 kernel=kernel,
                 journal=self._journal,
-                launcher=ProgramLauncher(self._capture, terminal, self._launched),
+                launcher=ProgramLauncher(self._capture, terminal, self._launched, self._end_targets),
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
+                reopen_logs=self._reopen_logs,
                 job_control=self._job_control,
             ),
         )
@@ -121,6 +130,11 @@ class Daemon:
 
         self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
         self._sink.attach(self._loop)
+        if self._plan.log.targets:
+            sinks, renderer = self._open_sinks(), make_renderer(self._plan.log.format or "json", terminal=False)
+            self._journal.tap([sinks.acquire(place, "", render=renderer) for place in self._plan.log.targets])
+        if not isinstance(self._sink, Sink):
+            self._open_sinks()  # a file, to be opened again with others
         self._capture.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
         gc.collect()
@@ -144,6 +158,35 @@ class Daemon:
             self._journal.emit("warning", "supervisor_warning", message=message)
         if self._plan.sources:
             self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
+
+    # -- where lines go beside the log ---------------------------------------------------------------------------
+
+    def acquire(self, destination: Destination, service: str) -> Target:
+        """The target of a service's lines; the first one brings the code for it."""
+        return self._open_sinks().acquire(destination, service)
+
+    def release(self, target: Target) -> None:
+        """One who acquired it needs it no longer."""
+        if self._sinks is not None:
+            self._sinks.release(target)
+
+    def _open_sinks(self) -> Sinks:
+        if self._sinks is None:
+            from supervisor.logs.sinks.registry import Sinks  # noqa: PLC0415 - only for who has such targets
+
+            self._sinks = Sinks(self._journal.emit, log=self._sink)
+            self._sinks.attach(self._loop)
+        return self._sinks
+
+    def _reopen_logs(self) -> None:
+        if self._sinks is not None:
+            self._sinks.reopen()
+
+    def _end_targets(self) -> None:
+        """All output is read: give the targets a moment to take it, and say what is lost."""
+        if self._sinks is not None:
+            self._sinks.flush(_STALLED_AFTER)
+            self._sinks.tell()
 
     # -- called back ---------------------------------------------------------------------------------------------
 
@@ -176,6 +219,8 @@ class Daemon:
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
+        if self._sinks is not None:
+            self._sinks.flush(_STALLED_AFTER)
         if self._job_control is not None:
             self._job_control.take_back()
         return self._exit_code
@@ -188,6 +233,26 @@ def _reserve() -> list[int]:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
 
 
+def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
+    """Open the log; it, and the targets that are left. A file is written by a thread: disks may stall.
+
+    Raises:
+        OSError: it can't be written to.
+    """
+    rest = log.targets
+    if log.to:
+        file = FileSink(log.to, max_size=None) if is_file(log.to) else None
+    else:
+        file = next((target for target in rest if isinstance(target, FileSink)), None)
+        rest = tuple(target for target in rest if target is not file)
+    if file is None:
+        return open_sink(log.to or os.devnull), rest
+    from supervisor.logs.sinks.files import FileLog  # noqa: PLC0415 - only for who has the log in a file
+    from supervisor.logs.sinks.workers import Workers  # noqa: PLC0415
+
+    return FileLog(file, Workers()), rest
+
+
 def run(plan: Plan) -> NoReturn:
     """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
 
@@ -195,9 +260,11 @@ def run(plan: Plan) -> NoReturn:
         StartError: something the daemon needs is missing; nothing was started.
     """
     try:
-        sink = open_sink(plan.log.to)
+        sink, rest = _open_log(plan.log)
     except OSError as error:
-        raise StartError(f"cannot write the log to {plan.log.to!r}: {error.strerror}") from None
+        where = error.filename or plan.log.to
+        raise StartError(f"cannot write the log to {where!r}: {error.strerror}") from None
+    plan = replace(plan, log=replace(plan.log, targets=rest))
     mode = become_reaper()
     if plan.parent_death_signal is not None:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for

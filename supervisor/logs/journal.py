@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from supervisor.logs.output import OutputLines
     from supervisor.logs.sink import Sink
+    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.targets import Target
 
     Record = dict[str, object]
     Render = Callable[[Record], bytes]
@@ -41,11 +43,14 @@ class Journal:
         seq: number of the latest record; 0 before the first.
     """
 
-    __slots__ = ("_fallback", "_held", "_least", "_max_record", "_output", "_plain", "_render", "_sink", "_wall", "seq")
+    __slots__ = (
+        "_early", "_fallback", "_held", "_least", "_max_record", "_output", "_plain", "_render", "_sink", "_taps",
+        "_wall", "seq",
+    )  # fmt: skip
 
     def __init__(
         self,
-        sink: Sink,
+        sink: Sink | FileLog,
         *,
         level: str = "info",
         max_record: int = MAX_RECORD,
@@ -75,6 +80,8 @@ class Journal:
         self._render: Render = encode_line
         self._plain = hold
         self._output: OutputLines | None = None
+        self._early: list[Record] | None = None
+        self._taps: list[Target] = []
         self.seq = 0
         sink.on_drain(self._tell_losses)
 
@@ -95,7 +102,7 @@ class Journal:
         if self._sink.lost:
             self._tell_losses()
         self.seq += 1
-        self._put({"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq, **fields})
+        self._put([{"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq, **fields}])
 
     def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
         """Write lines of a child, at level ``info``, all with the time of this call.
@@ -113,10 +120,10 @@ class Journal:
             self._tell_losses()
         output = self._output or self._open_output()
         stamp = timestamp(self._wall())
-        if self._plain:
-            for record in output.records(stamp, self.seq, (service, pid, stream), messages):
-                self._put(record, output=True)
-                self.seq += 1
+        if self._plain or self._taps or self._early is not None:
+            records = list(output.records(stamp, self.seq, (service, pid, stream), messages))
+            self.seq += len(records)
+            self._put(records, output=True)
             return
         data, count = output.render(stamp, self.seq, (service, pid, stream), messages)
         self.seq += count
@@ -132,15 +139,33 @@ class Journal:
         held, self._held = self._held or [], None
         self._render, self._plain = render, plain
         for record in held:
-            self._put(record, output=record["event"] == "output")
+            self._sink.write(render(record), output=record["event"] == "output")
 
-    def _put(self, record: Record, *, output: bool = False) -> None:
+    def keep(self) -> None:
+        """Keep all records from now on, until there is :meth:`tap`."""
+        self._early = []
+
+    def tap(self, targets: Sequence[Target]) -> None:
+        """Give these all records too: those kept so far, and what comes."""
+        self._taps += targets
+        early, self._early = self._early, None
+        if early:
+            self._show(early)
+
+    def _show(self, records: list[Record]) -> None:
+        if self._early is not None and len(self._early) < _HELD_MAX:
+            self._early += records
+        for target in self._taps:
+            target.records(records)
+
+    def _put(self, records: list[Record], *, output: bool = False) -> None:
+        self._show(records)
         if self._held is None:
-            self._sink.write(self._render(record), output=output)
+            self._sink.write(b"".join([self._render(record) for record in records]), output=output)
         elif len(self._held) < _HELD_MAX:
-            self._held.append(record)
+            self._held += records
         else:
-            self._sink.lose(1, BLOCKED)
+            self._sink.lose(len(records), BLOCKED)
 
     def _tell_losses(self) -> None:
         """Write what was lost, before anything else is written, as soon as that can be written itself."""
@@ -158,6 +183,7 @@ class Journal:
         line = self._render(record)
         if self._sink.offer(line):
             self.seq += 1
+            self._show([record])
             return True
         if reason == CLOSED and self._fallback is not None:
             self._fallback.offer(line)
