@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from supervisor.logs.sink import BLOCKED, CLOSED, reason_of
+from supervisor.logs.sink import BLOCKED, IO_ERROR, reason_of
 from supervisor.logs.targets import Loop
 
 CAPACITY = 1 << 20
@@ -145,11 +145,15 @@ class Buffered:
         self._failures += 1
         now = time.monotonic()
         self._next_try = now + delay
-        was, self.down = self.down, reason_of(error) if isinstance(error, OSError) else CLOSED
+        was, self.down = self.down, self._reason(error)
         if not was:
             self._down_since = now
             self._say("warning", "sink_failed", error=in_words(error), retry_s=round(delay, 3))
         self._pump()
+
+    def _reason(self, error: Exception | str) -> str:
+        """Why lines are lost while it does not work."""
+        return reason_of(error) if isinstance(error, OSError) else IO_ERROR
 
     def _worked(self) -> None:
         """It works: say so if it is news, with what was lost meanwhile."""

@@ -7,12 +7,14 @@ one that was sent in part when the connection broke is sent again whole on the n
 
 import errno
 import itertools
+import os
 import select
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from supervisor.logs.sink import CLOSED
 from supervisor.logs.sinks.buffered import Buffered, Tell
 from supervisor.logs.sinks.numbered import Numbered
 
@@ -153,7 +155,7 @@ class SocketTarget(Buffered):
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 self._disconnect()
-                self._connect_next(OSError(code, errno.errorcode.get(code, "error")))
+                self._connect_next(OSError(code, os.strerror(code)))
             else:
                 self._connected()
         else:
@@ -189,9 +191,12 @@ class SocketTarget(Buffered):
         except BlockingIOError:
             return
         except OSError as error:
-            if not self._stream:
-                self._lose(1, "closed")  # what the error is about was sent, and has not arrived
+            if not self._stream and not self._probing:
+                self._lose(1, CLOSED)  # what the error is about was sent, and has not arrived
             self._broken(error)
+
+    def _reason(self, error: Exception | str) -> str:  # noqa: ARG002 - whatever it is: there is nobody to send to
+        return CLOSED
 
     def _broken(self, error: OSError) -> None:
         self._disconnect()
@@ -234,15 +239,17 @@ class SocketTarget(Buffered):
             if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
                 raise
             self._send_too_long(connection, self._queue[0])
-        self._pop()
         if self.down and self._loop is not None:
-            self._probing = True
+            self._probing = True  # it is kept until nobody has complained about it
             self._loop.call_later(_CONFIRM, self._confirm, self._attempt)
+        else:
+            self._pop()
 
     def _confirm(self, attempt: int) -> None:
         """A datagram is out for a while and nobody has complained: that is all the sign of life there is."""
         if self._probing and attempt == self._attempt:
             self._probing = False
+            self._pop()
             self._worked()
             self._pump()
 
