@@ -14,11 +14,12 @@ from importlib.machinery import PathFinder
 
 from supervisor import __version__
 from supervisor.core.fleet import Fleet
-from supervisor.core.record import Record
-from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, ServiceSpec
+from supervisor.core.record import Record, replace
+from supervisor.core.spec import ControlSpec, FileSink, FleetSpec, LogSpec, ServiceSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
-from supervisor.logs.sink import Sink, open_sink
+from supervisor.logs.places import Places
+from supervisor.logs.sink import Sink, is_file, open_sink
 from supervisor.runtime.cgroups import ControlGroups
 from supervisor.runtime.driver import Driver, Outside
 from supervisor.runtime.kernel import Kernel
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from supervisor.control.plane import Neighbours as ControlNeighbours
     from supervisor.control.reloading import Reloader
     from supervisor.core import events as ev
+    from supervisor.core.spec import Destination
+    from supervisor.logs.sinks.files import FileLog
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -77,7 +80,7 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink, opened: Opened | None) -> None:
+    def __init__(self, plan: Plan, sink: Sink | FileLog, opened: Opened | None) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
@@ -94,7 +97,10 @@ class Daemon:
         self._control = _make_control(opened, self._journal)
         if plan.log.redact:
             self._journal.redact(plan.log.redact)
-        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
+        if plan.log.targets:
+            self._journal.keep()
+        self._places = Places(self._journal, sink)
+        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record, targets=self._places)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
@@ -116,6 +122,7 @@ class Daemon:
             watches=self._watches,
             redact=self._journal.add_secret,
             groups=groups,
+            output_closed=lambda: self._places.end(_STALLED_AFTER),
         )
         self._driver = Driver(
             fleet,
@@ -126,6 +133,7 @@ class Daemon:
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
+                reopen_logs=self._places.reopen,
                 job_control=self._job_control,
                 groups=groups,
                 watches=self._watches,
@@ -156,6 +164,9 @@ class Daemon:
         renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
         self._journal.use(renderer, plain=self._format != "json", schema=schema)
         self._sink.attach(self._loop)
+        self._places.attach(self._loop, log_is_file=not isinstance(self._sink, Sink))
+        if self._plan.log.targets:
+            self._places.mirror(self._plan.log.targets, make_renderer(self._plan.log.format or "json", terminal=False))
         self._capture.attach(self._loop)
         self._watches.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
@@ -184,8 +195,6 @@ class Daemon:
             self._journal.emit("warning", "supervisor_warning", message=message)
         if self._plan.sources:
             self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
-
-    # -- called back ---------------------------------------------------------------------------------------------
 
     def _warn(self, message: str) -> None:
         """Something does not work here; the daemon does without."""
@@ -228,7 +237,7 @@ class Daemon:
             reloader=self._reloader(),
             tails=self._capture.tails,
             tally=self._capture.tally,
-            reopen_logs=lambda: None,  # no log is a file that could be opened again
+            reopen_logs=self._places.reopen,
         )
 
     def _reloader(self) -> Reloader:
@@ -258,6 +267,7 @@ class Daemon:
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
+        self._places.flush(_STALLED_AFTER)
         if self._job_control is not None:
             self._job_control.take_back()
         return self._exit_code
@@ -290,6 +300,26 @@ def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | Non
     return ControlPlane(opened, journal)
 
 
+def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
+    """Open the log; it, and the targets that are left. A file is written by a thread: disks may stall.
+
+    Raises:
+        OSError: it can't be written to.
+    """
+    rest = log.targets
+    if log.to:
+        file = FileSink(log.to, max_size=None) if is_file(log.to) else None
+    else:
+        file = next((target for target in rest if isinstance(target, FileSink)), None)
+        rest = tuple(target for target in rest if target is not file)
+    if file is None:
+        return open_sink(log.to or os.devnull), rest
+    from supervisor.logs.sinks.files import FileLog  # noqa: PLC0415 - only for who has the log in a file
+    from supervisor.logs.sinks.workers import Workers  # noqa: PLC0415
+
+    return FileLog(file, Workers()), rest
+
+
 def run(plan: Plan) -> NoReturn:
     """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
 
@@ -297,9 +327,11 @@ def run(plan: Plan) -> NoReturn:
         StartError: something the daemon needs is missing; nothing was started.
     """
     try:
-        sink = open_sink(plan.log.to)
+        sink, rest = _open_log(plan.log)
     except OSError as error:
-        raise StartError(f"cannot write the log to {plan.log.to!r}: {error.strerror}") from None
+        where = error.filename or plan.log.to
+        raise StartError(f"cannot write the log to {where!r}: {error.strerror}") from None
+    plan = replace(plan, log=replace(plan.log, targets=rest))
     mode = become_reaper()
     if plan.parent_death_signal is not None:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for

@@ -54,7 +54,10 @@ def assemble(
             services[name] = service_spec(name, {**defaults, **values}, available)
     signals = {**DEFAULT_SIGNALS, **_together(files, "signals")}
     fleet = FleetSpec(services=services, templates=templates, signals=signals, **supervisor)
-    return fleet, LogSpec(**_together(files, "log")), control
+    log = _together(files, "log")
+    if isinstance(log.get("to"), tuple):
+        log["to"], log["targets"] = log["to"]
+    return fleet, LogSpec(**log), control
 
 
 def _template(

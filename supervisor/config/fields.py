@@ -7,7 +7,8 @@ the JSON Schema both come from here, and a test holds the defaults against those
 from typing import Any
 
 from supervisor.config.control_fields import CONTROL_FIELDS, check_control
-from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
+from supervisor.config.destinations import LogOutput
+from supervisor.config.kinds import Choice, OptionalPath, ServiceName, ServiceReference
 from supervisor.config.output_fields import LEVELS
 from supervisor.config.patterns import Pattern
 from supervisor.config.service_fields import SERVICE
@@ -20,6 +21,7 @@ from supervisor.core.spec import (
     Ignore,
     OnFailure,
     Reload,
+    ReopenLogs,
     Shutdown,
     WhenDone,
 )
@@ -39,12 +41,21 @@ _HANDLED = Signal(
         SIGCHLD: "cannot be configured: by it the daemon learns of its children",
     },
 )
-_ACTION = 'shutdown, reload, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+_ACTION = (
+    'shutdown, reload, reopen-logs, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+)
 
 ACTION = ByType(
     {
         str: Choice(
-            {"shutdown": Shutdown(), "reload": Reload(), "ignore": Ignore(), "forward": Forward()}, allowed=_ACTION
+            {
+                "shutdown": Shutdown(),
+                "reload": Reload(),
+                "reopen-logs": ReopenLogs(),
+                "ignore": Ignore(),
+                "forward": Forward(),
+            },
+            allowed=_ACTION,
         ),
         dict: Table(
             (
@@ -85,6 +96,12 @@ SUPERVISOR: Table[dict[str, Any]] = Table(
         Field("shutdown-timeout", Duration(), "How long the whole shutdown may take before the rest is killed.", "9s"),
         Field("drain-delay", Duration(), "How long a shutdown waits before it stops the first service.", "0s"),
         *CONTROL_FIELDS,
+        Field(
+            "termination-message-path",
+            OptionalPath(),
+            "The file that Kubernetes reads the reason of the end from, empty for none; when absent, "
+            "/dev/termination-log where that exists.",
+        ),
     ),
     dict,
     check=check_control,
@@ -105,8 +122,8 @@ LOG: Table[dict[str, Any]] = Table(
         ),
         Field(
             "to",
-            Path(words=("stdout", "stderr")),
-            "Where records go: stdout, stderr, or the path of a file. Variables are put in.",
+            LogOutput(),
+            "Where records go: stdout, stderr, the path of a file, a table, or a list of these. Variables are put in.",
             "stdout",
         ),
         Field(

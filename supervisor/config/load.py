@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from supervisor.config.assemble import assemble
+from supervisor.config.destinations import SharedFiles
 from supervisor.config.fields import FILE, homes
 from supervisor.config.places import default_sources
 from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Scope, printable
@@ -49,11 +50,14 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
         scope.services = frozenset(key for _, section, key in _keys(sources) if section == "services")
     _note_duplicates(sources, scope)
     files = []
+    shared = SharedFiles()
     for source in sources:
+        place = Place(source.path, "", scope)
         try:
-            files.append(FILE.parse(source.document, Place(source.path, "", scope)))
+            files.append(FILE.parse(source.document, place))
         except Invalid:
             continue  # what was wrong is noted, and raised below with the rest
+        shared.note(files[-1].get("services", {}), source.path, place.inside("services"))
     if not scope.problems:
         check_together(sources, files, scope)
     if scope.problems:

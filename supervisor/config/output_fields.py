@@ -1,15 +1,16 @@
 """The keys of a service about its output: where it goes, and what becomes of its lines."""
 
+from supervisor.config.destinations import ServiceOutput
 from supervisor.config.kinds import Choice, Count, Flag
 from supervisor.config.patterns import Multiline
 from supervisor.config.shapes import ByType, Field, Table
 from supervisor.config.units import Duration
-from supervisor.core.spec import Ansi, JsonLines, LineLevels, Output, Overflow, ServiceLog
+from supervisor.core.spec import Ansi, JsonLines, LineLevels, Overflow, ServiceLog
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 """Names of levels, as files write them."""
 
-_OUTPUT = Choice.of(Output)
+_OUTPUT = ServiceOutput()
 _LEVEL = Choice({level: level for level in LEVELS})
 _LEVEL_FORMS = f'{", ".join(LEVELS)}, guess, or a table such as {{ stderr = "error", guess = true }}'
 
@@ -65,7 +66,17 @@ SERVICE_LOG = Table(
 )
 
 OUTPUT = (
-    Field("stdout", _OUTPUT, "Where its output goes: to the log, where the daemon's goes, or nowhere.", "log"),
-    Field("stderr", _OUTPUT, "Where its errors go: to the log, where the daemon's go, or nowhere.", "log"),
-    Field("log", SERVICE_LOG, "What becomes of the lines that go to the log."),
+    Field(
+        "stdout",
+        _OUTPUT,
+        "Where its output goes: to the log, where the daemon's goes, nowhere, or to a file, the journal or syslog.",
+        "log",
+    ),
+    Field(
+        "stderr",
+        _OUTPUT,
+        "Where its errors go: to the log, where the daemon's go, nowhere, or to a file, the journal or syslog.",
+        "log",
+    ),
+    Field("log", SERVICE_LOG, "What becomes of its lines."),
 )

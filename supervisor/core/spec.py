@@ -286,6 +286,53 @@ class ServiceLog(Record):
     tail: int = 20
 
 
+class FileSink(Record):
+    """A file that lines are appended to, and that is rotated: ``web.log`` becomes ``web.log.1``.
+
+    Attributes:
+        path: absolute; ``{service}`` stands for the name of the service, or of its instance.
+        max_size: bytes to which it grows before it is rotated; None for no limit.
+        max_age: seconds from its creation after which it is rotated; None for no limit.
+        keep: how many rotated files are kept.
+        compress: rotated files are gzipped.
+        json: one record a line, as in the log; otherwise the lines as they were written.
+    """
+
+    path: str
+    max_size: int | None = 50_000_000
+    max_age: float | None = None
+    keep: int = 5
+    compress: bool = False
+    json: bool = False
+
+
+class JournaldSink(Record):
+    """The journal of systemd, by its native protocol; ``path`` is its socket."""
+
+    path: str = "/run/systemd/journal/socket"
+
+
+class SyslogSink(Record):
+    """A syslog daemon.
+
+    Attributes:
+        transport: ``udp``, ``tcp`` or ``unix``.
+        host: name or address; for ``unix`` the path of the socket.
+        facility: number, from 0 to 23; RFC 5424, section 6.2.1.
+        legacy: the older format that daemons expect on ``/dev/log``, RFC 3164 without the host's name.
+    """
+
+    transport: str
+    host: str
+    port: int = 514
+    facility: int = 3
+    legacy: bool = False
+
+
+Destination = FileSink | JournaldSink | SyslogSink
+"""Where lines may go beside the log, or instead of it."""
+
+
 class OnFailure(Enum):
     """What a service that failed for good does to the daemon."""
 
@@ -352,6 +399,7 @@ class ServiceSpec(Record):
         success_codes: exit codes that count as success.
         success_signals: signals whose death counts as success.
         stop_signal: None for the signal the daemon was sent (TERM or INT), TERM when there was none.
+        stdout: one place, or several; of several, the words are ``LOG`` only.
         transparent: set for the single-command form only.
     """
 
@@ -382,8 +430,8 @@ class ServiceSpec(Record):
     stop_signal: int | None = None
     stop_scope: StopScope = StopScope.GROUP
     stop_timeout: float = 8.0
-    stdout: Output = Output.LOG
-    stderr: Output = Output.LOG
+    stdout: Output | tuple[Output | Destination, ...] = Output.LOG
+    stderr: Output | tuple[Output | Destination, ...] = Output.LOG
     log: ServiceLog = ServiceLog()
     transparent: Transparent | None = None
 
@@ -398,6 +446,10 @@ class Reload(Record):
     """Signal action: read the configuration again."""
 
 
+class ReopenLogs(Record):
+    """Signal action: open the log files again, after somebody has renamed them."""
+
+
 class Ignore(Record):
     """Signal action: report it and do nothing."""
 
@@ -409,7 +461,7 @@ class Forward(Record):
     services: tuple[str, ...] | None = None
 
 
-SignalAction = Shutdown | Reload | Ignore | Forward
+SignalAction = Shutdown | Reload | ReopenLogs | Ignore | Forward
 
 DEFAULT_SIGNALS: dict[int, SignalAction] = {
     SIGTERM: Shutdown(),
@@ -427,6 +479,8 @@ class FleetSpec(Record):
     Attributes:
         services: by name; of a replicated service every instance, ``web#1`` and so on.
         templates: by the name of a replicated service, what makes its instance of a number.
+        termination_message_path: where Kubernetes reads why the container ended; empty for nowhere, None for its
+            default path where that exists.
     """
 
     services: dict[str, ServiceSpec] = {}  # noqa: RUF012 - copied for each record
@@ -438,6 +492,7 @@ class FleetSpec(Record):
     drain_delay: float = 0.0
     orphans: Orphans = Orphans.TERMINATE
     signals: dict[int, SignalAction] = DEFAULT_SIGNALS
+    termination_message_path: str | None = None
 
 
 class LogSpec(Record):
@@ -446,7 +501,8 @@ class LogSpec(Record):
     Attributes:
         format: ``json``, ``logfmt`` or ``console``; None for console on a terminal and json elsewhere.
         level: least level written: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
-        to: ``stdout``, ``stderr`` or an absolute path.
+        to: ``stdout``, ``stderr`` or an absolute path; empty for nowhere but ``targets``.
+        targets: where records go as well; a file is given them in the log's format.
         max_record: longest record in bytes; a longer message is split into several.
         schema: the names of fields in json: ``native``, ``ecs``, ``otel`` or ``gcp``.
         redact: regular expressions; what they match is written nowhere.
@@ -455,6 +511,7 @@ class LogSpec(Record):
     format: str | None = None
     level: str = "info"
     to: str = "stdout"
+    targets: tuple[Destination, ...] = ()
     max_record: int = 16384
     schema: str = "native"
     redact: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.spec import ServiceLog
     from supervisor.logs.sink import Watcher
+    from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.tails import Tails
     from supervisor.logs.targets import Targets
 
@@ -66,7 +67,7 @@ class Capture:
     def __init__(
         self,
         journal: Journal,
-        sink: Sink,
+        sink: Sink | FileLog,
         *,
         max_record: int = MAX_RECORD,
         targets: Targets | None = None,

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.tails import Tails
     from supervisor.logs.targets import Targets
 
@@ -37,7 +38,9 @@ class Dispatcher:
         taken: lines taken so far.
     """
 
-    def __init__(self, journal: Journal, sink: Sink, targets: Targets | None, resume: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal, sink: Sink | FileLog, targets: Targets | None, resume: Callable[[], None]
+    ) -> None:
         """Hand lines on.
 
         Args:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from supervisor.logs.output import OutputLines
     from supervisor.logs.redact import Redactor
     from supervisor.logs.sink import Sink
+    from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.targets import Target
 
     Record = dict[str, object]
@@ -60,7 +61,7 @@ class Journal:
 
     def __init__(
         self,
-        sink: Sink,
+        sink: Sink | FileLog,
         *,
         level: str = "info",
         max_record: int = MAX_RECORD,

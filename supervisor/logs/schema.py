@@ -76,6 +76,7 @@ _SIGNAL = _integer("number of the signal", least=1, most=64)
 _SIGNAL_NAME = Field({"type": "string", "pattern": r"^SIG[A-Z0-9+]+$"}, "name of the signal, `SIGTERM`, `SIGRTMIN+3`")
 _COMM = _string("name of the process, as in `/proc/PID/comm`; empty where that could not be read")
 _ORIGIN = _optional(Field({"type": "string", "minLength": 1}, "service the process came from, where known"))
+_SINK = Field({"type": "string", "minLength": 1}, "the sink: `file:PATH`, `journald` or `syslog:ADDRESS`")
 _ERROR = _string("the error, in words")
 _PROBE = _string("what was probed: `tcp 127.0.0.1:80`, `notify`, `file /run/ready`")
 
@@ -146,7 +147,7 @@ EVENTS: dict[str, Event] = {
             **_SIGNALLED,
             "action": _string(
                 "what it does; `kill` is a second order to shut down",
-                values=("shutdown", "kill", "reload", "ignore", "forward"),
+                values=("shutdown", "kill", "reload", "reopen-logs", "ignore", "forward"),
             ),
             "sender_pid": _optional(_integer("who sent it, where the kernel says", least=1)),
         },
@@ -303,9 +304,11 @@ EVENTS: dict[str, Event] = {
         merged=True,
     ),
     "log_lines_dropped": Event(
-        "Records were lost before this one: their numbers are missing.",
+        "Records were lost before this one: their numbers are missing. With `sink`, what was lost is what that sink "
+        "should have got, and no number is missing here.",
         {
             "service": _optional(_SERVICE),
+            "sink": _optional(_SINK),
             "count": _integer("how many", least=1),
             "reason": _string(
                 "the reader was too slow, the disk or file is full, the reader is gone, another error, or lines of a "
@@ -314,6 +317,15 @@ EVENTS: dict[str, Event] = {
             ),
         },
     ),
+    "sink_failed": Event(
+        "A sink does not work. What it is to get waits, as much as has room; it is tried again.",
+        {"sink": _SINK, "error": _ERROR, "retry_s": _seconds("in so many seconds, and then less and less often")},
+    ),
+    "sink_recovered": Event(
+        "A sink works again; what has waited is written.",
+        {"sink": _SINK, "down_s": _seconds("how long it did not work, seconds")},
+    ),
+    "logs_reopened": Event("Log files were opened again.", {"sinks": _strings("which")}),
     "config_loaded": Event("The configuration was read.", {"sources": _strings("files, in the order of reading")}),
     "config_reloaded": Event(
         "A changed configuration is in force.",

@@ -6,8 +6,6 @@ Light modules import this for the type checker only.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from supervisor.core.record import Record
-
 
 class Loop(Protocol):
     """What a target needs of an event loop; asyncio's and uvloop's have it."""
@@ -71,7 +69,7 @@ class Target(Protocol):
 class Targets(Protocol):
     """Who knows which target a destination is: one for each file, socket and address, whoever shares it."""
 
-    def acquire(self, destination: Record, service: str) -> Target:
+    def acquire(self, destination: Any, service: str) -> Target:
         """The target for a service's lines; ``destination`` says which, as the configuration does."""
 
     def release(self, target: Target) -> None:

@@ -46,6 +46,7 @@ class Outside(Record):
     Attributes:
         reload: reads the configuration again and posts the result.
         finished: called once, with the exit code, when nothing is left to do.
+        reopen_logs: opens the log files again.
         job_control: set for a single command on a terminal.
         watches: finds out how services are, where one asks for that.
         groups: the services' control groups, where there may be some.
@@ -57,6 +58,7 @@ class Outside(Record):
     manager: Manager
     reload: Callable[[], None]
     finished: Callable[[int], None]
+    reopen_logs: Callable[[], None] = lambda: None
     job_control: JobControl | None = None
     watches: Watches | None = None
     groups: Groups | None = None
@@ -244,6 +246,8 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
+            case fx.ReopenLogs():
+                self._out.reopen_logs()
             case fx.CloseOutput():
                 self._out.launcher.close_output()
             case fx.Finish():

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceLog, ServiceSpec
+from supervisor.core.spec import Destination, Output, ServiceLog, ServiceSpec
 
 
 class Journal(Protocol):
@@ -134,8 +134,12 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str, log: ServiceLog) -> Pipe:
-        """A new pipe for ``stdout`` or ``stderr`` of a service; ``log`` says what becomes of its lines.
+    def open(
+        self, service: str, stream: str, log: ServiceLog, places: tuple[Output | Destination, ...] | None = None
+    ) -> Pipe:
+        """A new pipe for ``stdout`` or ``stderr`` of a service.
+
+        Its lines are treated as ``log`` says and go to these places; to the log only when None.
 
         Raises:
             OSError: out of descriptors.
