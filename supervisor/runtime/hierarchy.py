@@ -50,12 +50,11 @@ class Hierarchy:
         self._warn = warn
         self._descendants = descendants
         self._base = own_group()
-        self.folder = f"{self._base}/{PREFIX}-{os.getpid()}"
+        self.folder = _make_our_own(f"{self._base}/{PREFIX}-{os.getpid()}")
         self._moved = False
         self._enabled: set[str] = set()
         self._refused: dict[str, str] = {}  # controllers that can't be had, and why
         self._warned: set[tuple[str, str]] = set()
-        make(self.folder)
 
     def prepare(self, name: str, path: str, cgroup: Cgroup) -> None:
         """Make the group of a service, with its limits, and let it run if it was frozen.
@@ -169,6 +168,25 @@ def _is_v2(fields: list[str]) -> bool:
 
 def _unescaped(point: str) -> str:
     return point.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
+def _make_our_own(path: str) -> str:
+    """A group that nobody has made before us, by this name or with a number after it; its path.
+
+    Our pid is nobody else's in our PID namespace only, and what a killed daemon has left may be in use still.
+
+    Raises:
+        OSError: as mkdir(2) says.
+    """
+    name = path
+    for number in range(2, 1000):
+        try:
+            os.mkdir(name, 0o755)
+        except FileExistsError:
+            name = f"{path}.{number}"
+        else:
+            return name
+    raise UnavailableError(f"a thousand groups by the name of {path} are there already")
 
 
 def make(path: str) -> None:

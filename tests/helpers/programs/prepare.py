@@ -8,6 +8,8 @@ Usage: ``prepare.py CONDITIONS PROGRAM [ARGUMENT...]``, with the conditions as a
 - ``terminal``: a session of its own, with descriptor 0 as its controlling terminal
 - ``environment``: the whole environment
 - ``umask``: a number
+- ``user``: the number of a user and group to become, without other groups and without any capability but those to
+  read all files: the interpreter and the tests' folders may be for their owner alone
 """
 
 import fcntl
@@ -37,7 +39,12 @@ def main() -> None:
     for number in conditions.get("close", ()):
         os.close(number)
     environment = conditions.get("environment")
-    os.execvpe(sys.argv[2], sys.argv[2:], os.environ if environment is None else environment)
+    command = sys.argv[2:]
+    if "user" in conditions:
+        user, kept = conditions["user"], "+dac_override,+dac_read_search"
+        ids = ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
+        command = ["/usr/bin/setpriv", *ids, "--inh-caps", kept, "--ambient-caps", kept, *command]
+    os.execvpe(command[0], command, os.environ if environment is None else environment)
 
 
 main()
