@@ -8,6 +8,7 @@ Usage: ``prepare.py CONDITIONS PROGRAM [ARGUMENT...]``, with the conditions as a
 - ``terminal``: a session of its own, with descriptor 0 as its controlling terminal
 - ``environment``: the whole environment
 - ``umask``: a number
+- ``joins``: ``cgroup.procs`` files of the control groups it becomes a member of
 - ``user``: the number of a user and group to become, without other groups and without any capability but those to
   read all files: the interpreter and the tests' folders may be for their owner alone
 """
@@ -26,6 +27,9 @@ def main() -> None:
     if conditions.get("terminal"):
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for path in conditions.get("joins", ()):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("0")
     if "umask" in conditions:
         os.umask(conditions["umask"])
     null = os.open("/dev/null", os.O_RDWR)
