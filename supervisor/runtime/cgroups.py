@@ -103,6 +103,19 @@ class ControlGroups:
         # 0 stands for a process of another PID namespace
         return [] if path is None else [pid for pid in read_pids(path) if pid > 0]
 
+    def owner(self, pid: int) -> str | None:
+        """The service in whose group a process is, or a zombie was; None where that is none of ours."""
+        if self._hierarchy is None:
+            return None
+        ours = f"/{os.path.basename(self._hierarchy.folder)}/"
+        try:
+            paths = [line[3:] for line in read_lines(f"/proc/{pid}/cgroup") if line.startswith("0::")]
+        except OSError:
+            return None  # it has gone, or /proc is not there
+        # it may have made groups of its own below
+        group = paths[0].partition(ours)[2].partition("/")[0] if paths else ""
+        return group.removesuffix(_SUFFIX) if group.endswith(_SUFFIX) else None
+
     def kill(self, name: str) -> bool:
         """KILL all that is in the service's group, at once, whatever it forks meanwhile; False where that can't be.
 

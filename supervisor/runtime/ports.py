@@ -97,6 +97,9 @@ class Groups(Protocol):
     def members(self, name: str) -> list[int]:
         """Processes in the service's group, zombies excepted; none where it has no group."""
 
+    def owner(self, pid: int) -> str | None:
+        """The service in whose group a process is, or a zombie was; None where that is none of ours."""
+
     def kill(self, name: str) -> bool:
         """KILL all that is in the service's group, at once; False where it has no group."""
 
