@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor import __version__
+from supervisor.core.signals import NUMBERS, RTMAX
 from supervisor.core.spec import Kind, StopScope
 from supervisor.core.states import Desired, Reason, State
 from supervisor.logs.encode import encode
@@ -153,9 +154,17 @@ _VERSION = _object(
 
 _NOT_READY = {"type": "object", "additionalProperties": _STATE, "description": "the others, with their states"}
 
+_REAL_TIME = r"RTMIN(\+([0-9]|[12][0-9]|30))?|RTMAX(-([0-9]|[12][0-9]|30))?"
+
 _SIGNAL_ORDER = _object(
     {
-        "signal": {"type": ["string", "integer"], "description": "name or number: `SIGHUP`, `HUP`, `RTMIN+1`, 1"},
+        "signal": {
+            "oneOf": [
+                {"type": "string", "pattern": f"^(SIG)?({'|'.join(name[3:] for name in NUMBERS)}|{_REAL_TIME})$"},
+                {"type": "integer", "minimum": 1, "maximum": RTMAX, "not": {"enum": [32, 33]}},
+            ],
+            "description": "name or number: `SIGHUP`, `HUP`, `RTMIN+1`, 1",
+        },
         "scope": {
             "enum": [*_values(StopScope), None],
             "description": "whom it reaches; null for the service's own stop-scope",
@@ -194,10 +203,10 @@ def _problem(text: str) -> Schema:
 
 def _operation(identity: str, text: str, answers: dict[int, Schema], **more: object) -> Schema:
     responses = {str(status): answer for status, answer in answers.items()}
-    return {"operationId": identity, "summary": text, **more, "responses": {**responses, "default": _ANY_PROBLEM}}
+    return {"operationId": identity, "summary": text, **more, "responses": {**responses, "401": _NO_TOKEN}}
 
 
-_ANY_PROBLEM = _problem("What is wrong")
+_NO_TOKEN = _problem("Over TCP: the token was not shown")
 _NO_SERVICE = _problem("There is no such service")
 _MALFORMED = _problem("A parameter is not what is allowed")
 _ONE_OR_MORE: Schema = {"oneOf": [_ref("Service"), _ref("Services")]}

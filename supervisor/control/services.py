@@ -23,9 +23,9 @@ _SLICE = 25
 
 
 class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of an order to signal."""
+    """Body of an order to signal; a number may be written as JSON Schema has whole numbers: 15, and 15.0 too."""
 
-    signal: str | int
+    signal: str | float
     scope: StopScope | None = None
 
 
@@ -63,8 +63,11 @@ class Services:
     async def signal(self, request: Request) -> Response:
         """Send a signal to the main process, or as far as its stop-scope says."""
         order = await query.body(request, SignalOrder)
+        wanted = order.signal
         try:
-            number = parse_signal(str(order.signal))
+            number = parse_signal(
+                str(int(wanted)) if isinstance(wanted, float) and wanted.is_integer() else str(wanted)
+            )
         except ValueError as error:
             raise ProblemError(422, str(error)) from None
         names = self._subject.orders.resolve(request.path_params["name"])

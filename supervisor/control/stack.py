@@ -8,6 +8,7 @@ and between two of them the loop goes round.
 Without OpenSSL, as everything here: see :mod:`supervisor.runtime.loops`.
 """
 
+import gc
 from collections.abc import Iterator
 
 from supervisor.runtime.loops import without_tls
@@ -20,11 +21,16 @@ def http_stack() -> Iterator[None]:
         ImportError: something is not installed.
     """
     steps = _imports()
-    while True:
-        with without_tls():
-            if next(steps, _DONE) is _DONE:
-                return
-        yield
+    gc.disable()  # until all is there: collecting in between finds nothing, and takes longer than a step
+    try:
+        while True:
+            with without_tls():
+                if next(steps, _DONE) is _DONE:
+                    break
+            yield
+    finally:
+        gc.freeze()  # what was imported lives to the end: later collections need not look at it
+        gc.enable()
 
 
 _DONE = object()
@@ -90,6 +96,12 @@ def _imports() -> Iterator[None]:
 
     yield
     import starlette.applications
+
+    yield
+    import supervisor.control.services
+
+    yield
+    import supervisor.control.metrics
 
     yield
     import supervisor.control.routes
