@@ -2,8 +2,9 @@
 
 An object is merged as its program wrote it: numbers keep their digits, values their order. What can't be merged stays
 text: what is not JSON by RFC 8259 (``NaN`` is not), what is nested deeper than :data:`DEPTH` or has more than
-:data:`MEMBERS` members (an index would make a column of each), and what would not fit into a record. Of a name that
-stands twice in an object the last one counts.
+:data:`MEMBERS` members (an index would make a column of each), and what would not fit into a record. Of a name that a
+program has written twice the last one counts, as for most readers of JSON; the first may be in the record too, but
+never one of ours.
 
 Two ways lead to the same records. In bulk each line is only checked and searched for the few names that matter, and
 then copied; everything that is out of the ordinary takes the other way, line by line, through a dictionary.

@@ -40,14 +40,19 @@ _INDENTED = r"^\s"
 
 RULES = {
     "python": _Rules(
-        {r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):": "frames"},
         {
+            r"^Traceback \(most recent call last\):": "frames",
+            r"^  \+ Exception Group Traceback \(most recent call last\):": "group",
+        },
+        {
+            "group": {r"^\s(?! \+ Exception Group Traceback )": "group", _BLANK: "between"},
             "frames": {_INDENTED: "frames", r"^[A-Za-z_][\w.]*(?::|$)": "raised"},
             "raised": {_BLANK: "between", _INDENTED: "raised"},
             "between": {
                 _BLANK: "between",
                 r"^(?:During handling of the above exception|The above exception was the direct cause)": "between",
-                r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):": "frames",
+                r"^Traceback \(most recent call last\):": "frames",
+                r"^  \+ Exception Group Traceback \(most recent call last\):": "group",
             },
         },
     ),
@@ -61,10 +66,12 @@ RULES = {
             "trace": {
                 _BLANK: "trace",
                 _INDENTED: "trace",
-                r"^(?:goroutine \d+ |\[signal |\[recovered|panic: |fatal error: |created by |exit status \d)": "trace",
+                r"^(?:goroutine \d+ |\[signal |\[recovered|created by )": "trace",
+                r"^exit status \d+$": "over",
                 r"^[\w./%*()\[\]{}$,~·…-]+\(.*\)$": "trace",
                 r"^(?:r[a-z0-9]{1,2}|cs|fs|gs|rflags)\s+0x": "trace",
-            }
+            },
+            "over": {},
         },
     ),
     "node": _Rules(

@@ -133,10 +133,8 @@ class Redactor:
         escaped = sorted({part for secret in self._secrets for part in _parts(secret)}, key=len, reverse=True)
         special = [_with_escapes(part) for part in escaped if not (part.isascii() and part.isalnum())]
         self._escaped = re.compile("|".join(special)) if special else None
-        self._searches = [re.compile("|".join(map(re.escape, texts)))]
-        if self._escaped is not None:
-            self._searches.append(self._escaped)
-        self._searches += self._patterns
+        self._searches = [] if self._escaped is None else [self._escaped]  # it finds more, and so goes first
+        self._searches += [re.compile("|".join(map(re.escape, texts))), *self._patterns]
         longest = max((_escaped_length(secret) for secret in self._secrets), default=0)
         self._reach = max(PATTERN_REACH if self._patterns else 0, longest)
 

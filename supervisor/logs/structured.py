@@ -158,7 +158,8 @@ class _Console:
     """For people: events in columns, children's lines behind the name of their service.
 
     Lines of stdout stand behind ``|``, of stderr behind ``!``. Times are UTC, without the date; ``seq`` is left out.
-    Each service has a colour of its own, given out in the order in which they appear.
+    Each service has a colour of its own, given out in the order in which they appear. Joined lines stand one below the
+    other, a child's own fields behind its message.
     """
 
     _WIDTH_MAX = 24
@@ -191,14 +192,16 @@ class _Console:
     def _line(self, record: Record) -> str:
         service, message = str(record["service"]), record.get("message", record.get("msg"))
         self._width = max(self._width, min(len(service), self._WIDTH_MAX))
-        text = "" if message is None else self._printable(_text(message))
+        first, *more = ("" if message is None else _text(message)).split("\n")
         part = f" [{record['part']}/{record.get('parts', '?')}]" if "part" in record else ""
         bar = self._style("stderr", "!") if record["stream"] == "stderr" else self._style("dim", "|")
-        time = self._style("dim", str(record["timestamp"])[11:23])
-        name = self._style(self._hue(service), f"{service:>{self._width}}")
+        name = self._style(self._hue(service), f"{service:>{self._width}}") + f" {bar} "
         level = "" if record["level"] == "info" else self._style(str(record["level"]), f"{record['level']} ")
         pairs = [self._pair(_escape(key), value) for key, value in record.items() if key not in _SHOWN]
-        return f"{time} {name} {bar} {level}{' '.join([text, *pairs] if text else pairs)}{self._style('dim', part)}"
+        text = " ".join([self._printable(first), *pairs] if first else pairs)
+        time = self._style("dim", str(record["timestamp"])[11:23])
+        line = f"{time} {name}{level}{text}{self._style('dim', part)}"
+        return "\n".join([line, *(f"{'':12} {name}{self._printable(other)}" for other in more)])
 
     def _printable(self, text: str) -> str:
         if text.isprintable():
