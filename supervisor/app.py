@@ -37,12 +37,17 @@ if TYPE_CHECKING:
     from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.sinks.registry import Sinks
     from supervisor.logs.targets import Target
+    from supervisor.logs.termination import Witness
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
 
 _STALLED_AFTER = 1.0
 """Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
+
+
+_TERMINATION_LOG = "/dev/termination-log"
+"""The default of Kubernetes."""
 
 
 class Plan(Record):
@@ -93,12 +98,13 @@ class Daemon:
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
+        self._witness = self._call_witness()
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
         self._driver = Driver(
             fleet,
             Outside(
                 kernel=kernel,
-                journal=self._journal,
+                journal=self._witness or self._journal,
                 launcher=ProgramLauncher(self._capture, terminal, self._launched, self._end_targets),
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
@@ -159,6 +165,14 @@ class Daemon:
         if self._plan.sources:
             self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
 
+    def _call_witness(self) -> Witness | None:
+        """Who remembers what Kubernetes is to be told at the end; None where there is no Kubernetes."""
+        if not termination_path(self._plan.fleet):
+            return None
+        from supervisor.logs.termination import Witness  # noqa: PLC0415 - only where it is asked for
+
+        return Witness(self._journal)
+
     # -- where lines go beside the log ---------------------------------------------------------------------------
 
     def acquire(self, destination: Destination, service: str) -> Target:
@@ -215,7 +229,9 @@ class Daemon:
         self._journal.emit("error", "internal_error", where="event loop", error=text)
 
     def _end(self) -> int:
-        """Give the reader of our output the rest, unless it has stopped reading."""
+        """Say why, and give the reader of our output the rest, unless it has stopped reading."""
+        if self._witness is not None:
+            self._witness.write(termination_path(self._plan.fleet), self._exit_code)
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
@@ -231,6 +247,13 @@ def _reserve() -> list[int]:
         return reserve_descriptors(_RESERVE)
     except OSError as error:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
+
+
+def termination_path(fleet: FleetSpec) -> str:
+    """Where Kubernetes reads why the container ended; empty for nowhere."""
+    if fleet.termination_message_path is not None:
+        return fleet.termination_message_path
+    return _TERMINATION_LOG if os.access(_TERMINATION_LOG, os.W_OK) else ""
 
 
 def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:

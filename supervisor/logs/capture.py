@@ -20,6 +20,7 @@ import select
 from supervisor.core.record import Record
 from supervisor.logs.journal import MAX_RECORD, Journal
 from supervisor.logs.lines import Splitter
+from supervisor.logs.sink import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -280,7 +281,12 @@ class Capture:
         if self._targets is None:
             return
         if pipe.targets is None:
-            pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.destinations]
+            try:
+                pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.destinations]
+            except OSError as error:  # no descriptor is left: the next lines try again
+                fields = {"service": pipe.service, "count": len(lines), "reason": reason_of(error)}
+                self._journal.emit("warning", "log_lines_dropped", sink="all", **fields)
+                return
         for target in pipe.targets:
             target.lines(pipe.service, pipe.pid, pipe.stream, lines)
             if target.blocked and pipe.read_fd >= 0 and not pipe.held:
