@@ -44,12 +44,17 @@ if TYPE_CHECKING:
     from supervisor.core import events as ev
     from supervisor.core.spec import Destination
     from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.termination import Witness
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
 
 _STALLED_AFTER = 1.0
 """Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
+
+
+_TERMINATION_LOG = "/dev/termination-log"
+"""The default of Kubernetes."""
 
 
 class Plan(Record):
@@ -104,6 +109,7 @@ class Daemon:
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
+        self._witness = self._call_witness()
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
         groups = ControlGroups(self._warn, kernel.descendants)
         self._watches = ServiceWatches(
@@ -128,7 +134,7 @@ class Daemon:
             fleet,
             Outside(
                 kernel=kernel,
-                journal=self._journal,
+                journal=self._witness or self._journal,
                 launcher=self._launcher,
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
@@ -200,6 +206,16 @@ class Daemon:
         """Something does not work here; the daemon does without."""
         self._journal.emit("warning", "supervisor_warning", message=message)
 
+    def _call_witness(self) -> Witness | None:
+        """Who remembers what Kubernetes is to be told at the end; None where there is no Kubernetes."""
+        if not termination_path(self._plan.fleet):
+            return None
+        from supervisor.logs.termination import Witness  # noqa: PLC0415 - only where it is asked for
+
+        return Witness(self._journal)
+
+    # -- called back ---------------------------------------------------------------------------------------------
+
     def _launched(self) -> None:
         """The single command has the sockets that were meant for it."""
         close_descriptors(self._plan.sockets)
@@ -261,7 +277,9 @@ class Daemon:
         self._journal.emit("error", "internal_error", where="event loop", error=text)
 
     def _end(self) -> int:
-        """Give the reader of our output the rest, unless it has stopped reading."""
+        """Say why, and give the reader of our output the rest, unless it has stopped reading."""
+        if self._witness is not None:
+            self._witness.write(termination_path(self._plan.fleet), self._exit_code)
         if self._control is not None:
             self._control.close()
         pending = self._sink.pending
@@ -298,6 +316,13 @@ def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | Non
     from supervisor.control.plane import ControlPlane  # noqa: PLC0415 - where a control socket is wanted
 
     return ControlPlane(opened, journal)
+
+
+def termination_path(fleet: FleetSpec) -> str:
+    """Where Kubernetes reads why the container ended; empty for nowhere."""
+    if fleet.termination_message_path is not None:
+        return fleet.termination_message_path
+    return _TERMINATION_LOG if os.access(_TERMINATION_LOG, os.W_OK) else ""
 
 
 def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:

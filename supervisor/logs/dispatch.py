@@ -11,7 +11,7 @@ import time
 
 from supervisor.logs.journal import Journal
 from supervisor.logs.pipes import Pipe
-from supervisor.logs.sink import Sink
+from supervisor.logs.sink import Sink, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +162,12 @@ class Dispatcher:
         if self._targets is None:
             return
         if not pipe.targets:
-            pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.places]
+            try:
+                pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.places]
+            except OSError as error:  # no descriptor is left: the next lines try again
+                fields = {"service": pipe.service, "count": len(lines), "reason": reason_of(error)}
+                self._journal.emit("warning", "log_lines_dropped", sink="all", **fields)
+                return
             for target in pipe.targets:
                 if id(target) not in self._known:
                     self._known.add(id(target))

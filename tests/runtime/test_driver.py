@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from supervisor.core import events as ev
+from supervisor.core.service import Service
 from supervisor.core.signals import (
     SIGCONT,
     SIGHUP,
@@ -24,6 +25,7 @@ from supervisor.core.spec import (
     Orphans,
     Restart,
     RestartLimit,
+    ServiceSpec,
     Shutdown,
     StopScope,
     WhenDone,
@@ -589,22 +591,27 @@ def test_nothing_wakes_an_idle_daemon() -> None:
     rig.assert_sound()
 
 
-def test_observers_see_each_step() -> None:
-    """Whoever observes is told each name that has stepped, when its spawn is done; one that fails harms nobody."""
+def test_followers_see_each_step() -> None:
+    """Whoever follows is shown each service that has stepped, when its spawn is done; one that fails harms nobody."""
     rig = Rig(service("web"), service("worker"), on_failure=OnFailure.IGNORE, when_done=WhenDone.PAUSE)
     seen: list[tuple[str, str]] = []
 
-    def fails(_: str) -> None:
+    def fails(*_: object) -> None:
         raise ValueError("oops")
 
-    rig.driver.observe(fails)
-    rig.driver.observe(lambda name: seen.append((name, rig.state(name))))
+    def looks(name: str, spec: ServiceSpec | None, state: Service | None) -> None:
+        assert spec is not None
+        assert state is not None
+        seen.append((name, state.state.value))
+
+    rig.driver.follow(fails)
+    rig.driver.follow(looks)
     rig.start()
-    assert set(seen) == {("web", "running"), ("worker", "running")}
+    assert seen == [("web", "running"), ("worker", "running")]
     seen.clear()
     rig.exits("web")
     assert seen == [("web", "completed")]
-    assert {record["where"] for record in rig.events("internal_error")} == {"observer"}
+    assert {record["where"] for record in rig.events("internal_error")} == {"following web", "following worker"}
 
 
 def test_what_has_ended_is_counted() -> None:

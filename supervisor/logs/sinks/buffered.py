@@ -88,7 +88,7 @@ class Buffered:
         self._tell_news()
         self._lose(self._waiting(), self.down or BLOCKED)
         self._queue.clear()
-        self._size = 0
+        self._size = self._under_way()
         self._tell_losses()
 
     # -- for subclasses ------------------------------------------------------------------------------------------
@@ -100,6 +100,10 @@ class Buffered:
     def _waiting(self) -> int:
         """Lines and records that are not out yet."""
         return len(self._queue)
+
+    def _under_way(self) -> int:
+        """Bytes that can't be called back any more."""
+        return 0
 
     def _pump(self) -> None:
         """Send what waits, unless it is too early to try again."""

@@ -107,6 +107,8 @@ class FileWriter(Buffered):
             if not self._busy:
                 tried = True
                 self._push()
+                if not self._busy:
+                    break
             elif not self.workers.next_result(deadline - time.monotonic()):
                 break
         return not self._size
@@ -120,6 +122,9 @@ class FileWriter(Buffered):
 
     def _waiting(self) -> int:
         return sum(_lines(chunk) for chunk in self._queue) + _lines(self._batch)
+
+    def _under_way(self) -> int:
+        return len(self._batch)
 
     def _accept(self, data: bytes, limit: int) -> int:
         """Queue lines as far as there is room below ``limit``; return how many were not."""
@@ -179,6 +184,8 @@ class FileWriter(Buffered):
                 callback()
 
     def _settle(self, outcome: Outcome) -> None:
+        if outcome.written:
+            self._failures = 0  # a disk that fills up again and again is no worse than before
         self._batch = self._batch[outcome.written :]
         self._size -= outcome.written
         for warning in outcome.warnings:
