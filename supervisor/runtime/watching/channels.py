@@ -34,7 +34,8 @@ _TURNS_AT_THE_END = 16
 _PAUSE = 0.02
 """Seconds until a service is read again that had more to say than is read in one turn."""
 
-_CHUNK = 4096
+_CHUNK = 65536
+"""Bytes: what a pipe holds, unless it was told to hold more."""
 
 
 def needs_inbox(spec: ServiceSpec) -> bool:

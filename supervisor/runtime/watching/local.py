@@ -109,25 +109,29 @@ class LineListener:
         with warnings.catch_warnings(action="ignore"):
             self._pattern = re.compile(pattern)
         self._found: Callable[[], None] | None = None
+        self._listening = False
 
     def start(self, found: Callable[[], None]) -> None:
         """Listen until a line matches; ``found`` is called then, in a turn of its own."""
         self._found = found
+        self._listening = True
         self._out.listen(self._service, self._lines)
 
     def stop(self) -> None:
         """Listen no more."""
-        if self._found is not None:
-            self._found = None
+        self._found = None
+        if self._listening:
+            self._listening = False
             self._out.listen(self._service, None)
 
     def _lines(self, lines: list[bytes]) -> None:
         search = self._pattern.search
-        if self._found is None or not any(search(line[:LONGEST_SEARCHED].decode("utf-8", "replace")) for line in lines):
+        if not any(search(line[:LONGEST_SEARCHED].decode("utf-8", "replace")) for line in lines):
             return
+        self._listening = False
+        self._out.listen(self._service, None)
         # whoever is told may start and stop services, which is not to happen while their output is being read
         self._loop.call_soon(self._tell)
-        self._out.listen(self._service, None)
 
     def _tell(self) -> None:
         found, self._found = self._found, None

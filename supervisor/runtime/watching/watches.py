@@ -60,7 +60,7 @@ class ServiceWatches:
             self._channels.follow(name, None if service is None else service.pid)
         asks = spec is not None and (spec.ready is not None or spec.health is not None)
         if self._loop is None:
-            if asks:
+            if asks or name in self._held:
                 self._held[name] = (spec, service)
             return
         if self._probing is None:
