@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(180, func_only=True)]
 
 
 def test_each_starts_when_what_it_needs_is_there(start: Start) -> None:
-    """The data folder, then the server, then the migration, then the client; down in the reverse, all within seconds."""
+    """The data folder, then the server, then the migration, then the client; down in the reverse, within seconds."""
     container = start(image=CHAIN)
     container.wait_event("service_ready", service="db")
     container.wait_event("service_state_changed", service="app", to="running")
