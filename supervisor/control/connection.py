@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from supervisor.logs.encode import encode
+from supervisor.control.gate import problem_answer
 
 REQUEST_TIMEOUT = 10.0
 """Seconds from a request's first byte, or from the connection's start, to its last byte."""
@@ -24,6 +24,9 @@ STALL_TIMEOUT = 10.0
 LONGEST_REQUEST = 2 * 2**20
 """Bytes of one request, after which the connection is cut: twice the longest body that is accepted, so that a client
 that sends too much is told so first, and not drained for ever."""
+
+LONGEST_AHEAD = 65536
+"""Bytes that may come behind a request before it is answered."""
 
 _WRITE_BUFFER = 32768
 """Bytes that wait in the daemon for a client to read, at most, beside the piece that is being written."""
@@ -87,8 +90,19 @@ class ClientConnection(H11Protocol):
         if self.conn.their_state in _INCOMPLETE:
             self._arm_request()
         else:
-            self._received = 0
             self._disarm_request()
+            self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Go on reading while the answer is made: who does not read never learns that the client has gone.
+
+        What comes is the next request, or nonsense; it waits, and there is room for a little of it.
+        """
+        self._received = len(self.conn.trailing_data[0])
+        if self._received > LONGEST_AHEAD:
+            self.abort()
+        else:
+            self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """See asyncio.BaseProtocol."""
@@ -104,18 +118,16 @@ class ClientConnection(H11Protocol):
     # -- what uvicorn calls --------------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, or too long a head of it, and close."""
-        problem = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": msg}
-        body = encode(problem)
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+        """Answer what is no HTTP, or too long a head of it, and close.
+
+        Not by way of h11: where the rest of a request is wrong, an answer to it is being made already, and nobody waits
+        for that one any more.
+        """
+        if self.idle or not self.cycle.response_started:
+            self.transport.write(problem_answer(400, "Bad Request", msg))
+        if not self.idle:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
 
     # -- deadlines -----------------------------------------------------------------------------------------------

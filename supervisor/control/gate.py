@@ -218,15 +218,20 @@ def _highest_descriptor() -> int:
 
 def refuse(connection: socket.socket, status: int, title: str, detail: str) -> bool:
     """Answer a connection that is not let in; whether that was possible without waiting. If not, it is closed."""
-    body = encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    head = (
-        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
     try:
-        connection.send(head.encode() + body)
+        connection.send(problem_answer(status, title, detail))
         connection.shutdown(socket.SHUT_WR)
     except OSError:
         connection.close()  # it is gone, or does not read: it is told by the end
         return False
     return True
+
+
+def problem_answer(status: int, title: str, detail: str) -> bytes:
+    """A whole answer with a problem document, for where nothing else can make one; the connection ends with it."""
+    body = encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    head = (
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -26,7 +26,7 @@ from supervisor.runtime.usage import live_usage
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-_BATCH = 500
+_BATCH = 200
 """Series written in one turn of the loop."""
 
 Labels = tuple[str, ...]

@@ -25,6 +25,8 @@ SINGLE_OPTIONS = [
         (["--loop", "asyncio"], "loop", "asyncio"),
         (["--loop=uvloop"], "loop", "uvloop"),
         (["--log-to", "stderr"], "log_to", "stderr"),
+        (["--control", "x.sock"], "control", "x.sock"),
+        (["--control", ""], "control", ""),
         (["--log-level", "debug"], "log_level", "debug"),
         (["--log-format", "logfmt"], "log_format", "logfmt"),
         (["--parent-death-signal", "SIGTERM"], "parent_death_signal", 15),

@@ -1,7 +1,11 @@
 """Metrics: what a scraper reads, checked with the parser of Prometheus' own library."""
 
 import os
+import re
+import shutil
+import subprocess
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.control.client import Client
@@ -9,6 +13,7 @@ from tests.control.conftest import StartControlled
 from tests.harness import Launcher
 from tests.helpers import procfs
 from tests.helpers.settings import program, service, table
+from tests.runtime.isolated import ROOT
 
 IGNORE = table("supervisor", on_failure="ignore", when_done="pause")
 WEB = service("web", "sleep", "1000")
@@ -148,3 +153,24 @@ def test_a_thousand_services(control: StartControlled) -> None:
     assert len(heads) == len(set(heads))
     assert text.count('pausevisor_service_state{service="s999"') == 8
     assert sum(1 for _ in text_string_to_metric_families(text)) == len(heads)
+
+
+def test_as_promtool_sees_it(control: StartControlled) -> None:
+    """Prometheus' own tool finds nothing to complain of."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    daemon, client = control(IGNORE, WEB, service("bad", "false", restart="never"))
+    daemon.wait_event("child_exited")
+    metrics = client.get("/metrics").body
+    checked = subprocess.run([promtool, "check", "metrics"], input=metrics, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_the_documentation_names_them_all(control: StartControlled) -> None:
+    """The table in ``docs/api.md`` has the metrics there are, with their kinds."""
+    _, client = control(IGNORE, WEB)
+    with open(os.path.join(ROOT, "docs", "api.md"), encoding="utf-8") as file:
+        documented = re.findall(r"^\| `(pausevisor_\w+)` \| (\w+) \|", file.read(), re.MULTILINE)
+    heads = re.findall(r"^# TYPE (\w+) (\w+)$", client.get("/metrics").text, re.MULTILINE)
+    assert sorted(documented) == sorted(heads)

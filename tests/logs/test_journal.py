@@ -205,3 +205,20 @@ def test_a_full_disk_is_told_once_there_is_space(tmp_path: object) -> None:
         found = parse(log.read())
     assert [(record["event"], record["seq"]) for record in found] == [("log_lines_dropped", 5), ("b", 6)]
     assert (found[0]["count"], found[0]["reason"]) == (4, "no_space")
+
+
+def test_taps(ends: Ends) -> None:
+    """Who taps sees every event as it was written, from then on; not the lines of children, and no more in the end."""
+    journal = Journal(Sink(ends[1]), level="info")
+    seen: list[dict[str, object]] = []
+    journal.emit("info", "before")
+    journal.tap(seen.append)
+    journal.emit("debug", "unheard")
+    journal.emit("info", "during", service="web")
+    journal.lines("web", 7, "stdout", [b"line"])
+    journal.untap(seen.append)
+    journal.untap(seen.append)
+    journal.emit("info", "after")
+    written = records_of(ends[0])
+    assert [record["event"] for record in written] == ["before", "during", "output", "after"]
+    assert seen == written[1:2]

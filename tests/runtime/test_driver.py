@@ -587,3 +587,38 @@ def test_nothing_wakes_an_idle_daemon() -> None:
     assert rig.loop.pending_timers() == []
     assert not rig.loop.turn()
     rig.assert_sound()
+
+
+def test_observers_see_each_step() -> None:
+    """Whoever observes is told each name that has stepped, when its spawn is done; one that fails harms nobody."""
+    rig = Rig(service("web"), service("worker"), on_failure=OnFailure.IGNORE, when_done=WhenDone.PAUSE)
+    seen: list[tuple[str, str]] = []
+
+    def fails(_: str) -> None:
+        raise ValueError("oops")
+
+    rig.driver.observe(fails)
+    rig.driver.observe(lambda name: seen.append((name, rig.state(name))))
+    rig.start()
+    assert set(seen) == {("web", "running"), ("worker", "running")}
+    seen.clear()
+    rig.exits("web")
+    assert seen == [("web", "completed")]
+    assert {record["where"] for record in rig.events("internal_error")} == {"observer"}
+
+
+def test_what_has_ended_is_counted() -> None:
+    """Main processes by code and signal, orphans, and starts that failed."""
+    rig = Rig(service("web"), service("bad"), service("none"), on_failure=OnFailure.IGNORE, when_done=WhenDone.PAUSE)
+    rig.launcher.fails("none", [SpawnError("exec", errno.ENOENT, "none")])
+    rig.start()
+    rig.exits("web", 3)
+    rig.kernel.dies(rig.pid("bad"), SIGKILL)
+    orphan = rig.kernel.add("orphan")
+    rig.kernel.exits(orphan.pid)
+    rig.settle()
+    counts = rig.driver.counts
+    assert counts.exits == {("web", 3, None): 1, ("bad", None, SIGKILL): 1}
+    assert counts.spawn_failures == {"none": 1}
+    assert (counts.reaped, counts.orphans, counts.oom_kills) == (3, 1, {})
+    rig.assert_sound()
