@@ -35,7 +35,7 @@ NEIGHBOURS = {
     "pause": {"root", "pause", *_LOWER},
     "control": {"root", "core", "control", "config", "logs", "runtime"},
     "app": {"root", "app", "control", *_LOWER},
-    "cli": {"root", "cli", "app", "pause", *_LOWER},
+    "cli": {"root", "cli", "app", "pause", "control", *_LOWER},
     "__main__": {"root", "cli", "pause", "config"},
     "root": set[str](),
 }
