@@ -280,7 +280,7 @@ def test_a_secret_is_in_the_environment_and_nowhere_else(start: Launcher, place:
     daemon.wait_events(4, "child_spawn_failed")
     stages = {found["service"]: (found["stage"], found["errno"]) for found in daemon.events("child_spawn_failed")}
     assert stages == {
-        "long": ("exec", "E2BIG"),
+        "long": ("secret", "E2BIG"),
         "nul": ("secret", "EINVAL"),
         "wrong": ("environment", "EINVAL"),
         "gone": ("exec", "ENOENT"),
