@@ -315,8 +315,13 @@ class Launcher:
         return self.daemon("pause", how=how or How())
 
     def services(self, *tables: str, options: tuple[str, ...] = (), how: How | None = None) -> Daemon:
-        """Start services from configuration text."""
-        return self.daemon("run", "-c", self.write(*tables), *options, how=how or How())
+        """Start services from configuration text; without a control socket unless the text or the options have one.
+
+        The default path is one for the whole machine, and tests run side by side.
+        """
+        wanted = "--control" in options or any(line.startswith("control") for line in "".join(tables).splitlines())
+        control = () if wanted else ("--control", "")
+        return self.daemon("run", "-c", self.write(*tables), *control, *options, how=how or How())
 
     def single(self, *command: str, options: tuple[str, ...] = (), how: How | None = None) -> Daemon:
         """Start the single-command form; its records, from level info, are on stderr."""

@@ -33,8 +33,9 @@ NEIGHBOURS = {
     "logs": {"core", "logs"},
     "runtime": {"core", "runtime"},
     "pause": {"root", "pause", *_LOWER},
-    "app": {"root", "app", *_LOWER},
-    "cli": {"root", "cli", "app", "pause", *_LOWER},
+    "control": {"root", "core", "control", "config", "logs", "runtime"},
+    "app": {"root", "app", "control", *_LOWER},
+    "cli": {"root", "cli", "app", "pause", "control", *_LOWER},
     "__main__": {"root", "cli", "pause", "config"},
     "root": set[str](),
 }
@@ -227,11 +228,12 @@ def first_spawn_modules(arguments: list[str], launcher: list[str]) -> set[str]:
 
 @pytest.fixture(params=["single", "service"])
 def command_line(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> list[str]:
-    """A short run in each of the two forms: one command, and a configured service with its output captured."""
+    """A short run in each of the two forms: one command; a service with its output captured and a control socket."""
     if request.param == "single":
         return ["run", "--", "true"]
     path = os.path.join(tmp_path, "service.toml")
     with open(path, "w", encoding="utf-8") as file:
+        file.write(f'[supervisor]\ncontrol = "{os.path.join(tmp_path, "control.sock")}"\n')
         file.write('[services.web]\ncommand = ["true"]\nrestart = "never"\nstop-timeout = "2s"\n')
     return ["run", "-c", path]
 

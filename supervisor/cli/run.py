@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from supervisor.cli.arguments import Arguments
-from supervisor.cli.main import EX_CONFIG, current_directory, fail, log_spec
+from supervisor.cli.main import EX_CONFIG, control_spec, current_directory, fail, log_spec
 from supervisor.core.record import replace
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 from supervisor.runtime.process import (
     activation_sockets,
     close_descriptors,
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    Configured = tuple[FleetSpec, LogSpec, ControlSpec, tuple[str, ...]]
+    """The fleet, the log, the control sockets, and the files that say so."""
+
 
 def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     """The daemon; exits with its exit code, or 78 with all that is wrong with the configuration."""
@@ -32,16 +35,17 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     close_descriptors(fd for fd in inherited if fd not in sockets)
     directory = current_directory()
 
-    def read() -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
+    def read() -> Configured:
         return _read(arguments, directory, inherited_mask)
 
-    fleet, log, sources = _or_fail(read)
+    fleet, log, control, sources = _or_fail(read)
     from supervisor.app import Plan, StartError  # noqa: PLC0415 - after the configuration is known to be good
     from supervisor.app import run as run_daemon  # noqa: PLC0415
 
     plan = Plan(
         fleet=fleet,
         log=replace(log, to=_resolved(log.to, directory)),
+        control=control,
         read_again=lambda: _fleet_and_sources(read()),
         loop=arguments.loop,
         sources=sources,
@@ -51,7 +55,7 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     try:
         run_daemon(plan)
     except StartError as error:
-        fail(f"pausevisor: {error}; nothing was started", EX_CONFIG)
+        _fail_for_good(f"pausevisor: {error}; nothing was started", fleet)
 
 
 def pause(arguments: Arguments) -> NoReturn:
@@ -65,15 +69,14 @@ def pause(arguments: Arguments) -> NoReturn:
         _refuse_log(log, error)
 
 
-def _read(
-    arguments: Arguments, directory: str, inherited_mask: frozenset[int]
-) -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
-    """The fleet that the command line and the files ask for, the log, and the files.
+def _read(arguments: Arguments, directory: str, inherited_mask: frozenset[int]) -> Configured:
+    """What the command line and the files ask for, and the files.
 
     Raises:
         ConfigError: with all that is wrong.
     """
     fleet, log = FleetSpec(), LogSpec()
+    control = ControlSpec(socket="")  # where nothing is configured, nothing is opened that nobody asked for
     sources: tuple[str, ...] = ()
     if arguments.paths or not arguments.program:
         from supervisor.config.load import load  # noqa: PLC0415 - the single command needs no files
@@ -81,6 +84,7 @@ def _read(
 
         settings = load(arguments.paths or default_sources(), os.environ, directory)
         fleet, log, sources = settings.fleet, settings.log, settings.sources
+        control = settings.control if sources else control
     elif arguments.program:
         # stdout is the command's: we speak on stderr, and only when something is wrong
         log = LogSpec(to="stderr", level="warning")
@@ -88,22 +92,29 @@ def _read(
         from supervisor.cli.single import add_command  # noqa: PLC0415 - only for a single command
 
         fleet = add_command(fleet, arguments, os.environ, directory, inherited_mask)
-    return fleet, log_spec(arguments, log), sources
+    return fleet, log_spec(arguments, log), control_spec(arguments, control, directory), sources
 
 
-def _or_fail(
-    read: Callable[[], tuple[FleetSpec, LogSpec, tuple[str, ...]]],
-) -> tuple[FleetSpec, LogSpec, tuple[str, ...]]:
+def _or_fail(read: Callable[[], Configured]) -> Configured:
     from supervisor.config.problems import ConfigError  # noqa: PLC0415
 
     try:
         return read()
     except ConfigError as error:
-        fail(f"pausevisor: the configuration is wrong, nothing was started:\n{error}", EX_CONFIG)
+        _fail_for_good(f"pausevisor: the configuration is wrong, nothing was started:\n{error}", FleetSpec())
 
 
-def _fleet_and_sources(read: tuple[FleetSpec, LogSpec, tuple[str, ...]]) -> tuple[FleetSpec, tuple[str, ...]]:
-    return read[0], read[2]
+def _fail_for_good(message: str, fleet: FleetSpec) -> NoReturn:
+    """Say what is wrong where Kubernetes looks for it too, and exit with 78."""
+    from supervisor.app import termination_path  # noqa: PLC0415 - it has started nothing, and may not be loaded yet
+    from supervisor.logs.termination import write_message  # noqa: PLC0415 - for this message only
+
+    write_message(termination_path(fleet), message)
+    fail(message, EX_CONFIG)
+
+
+def _fleet_and_sources(read: Configured) -> tuple[FleetSpec, tuple[str, ...]]:
+    return read[0], read[3]
 
 
 def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:
@@ -111,4 +122,4 @@ def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:
 
 
 def _resolved(to: str, directory: str) -> str:
-    return to if to in ("stdout", "stderr") else os.path.join(directory, to)
+    return to if to in ("", "stdout", "stderr") else os.path.join(directory, to)

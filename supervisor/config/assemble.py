@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from supervisor.config.control_fields import control_spec
 from supervisor.config.environment import child_environment, explicit_names, inheritable
 from supervisor.config.isolation_fields import gather
 from supervisor.config.problems import Scope
@@ -12,7 +13,7 @@ from supervisor.config.schedule_kind import schedule
 from supervisor.config.service_kinds import SuccessStatus
 from supervisor.config.watch_fields import with_start_timeout
 from supervisor.core.record import replace
-from supervisor.core.spec import DEFAULT_SIGNALS, FleetSpec, LogSpec, Restart, ServiceSpec
+from supervisor.core.spec import DEFAULT_SIGNALS, ControlSpec, FleetSpec, LogSpec, Restart, ServiceSpec
 
 Readers = Mapping[str, Callable[[int], dict[str, Any]]]
 """By the name of a replicated service, what reads the values of an instance."""
@@ -20,7 +21,7 @@ Readers = Mapping[str, Callable[[int], dict[str, Any]]]
 
 def assemble(
     files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope, environ: Mapping[str, str], readers: Readers
-) -> tuple[FleetSpec, LogSpec]:
+) -> tuple[FleetSpec, LogSpec, ControlSpec]:
     """The specs that the files make together; no two of them set the same thing.
 
     Args:
@@ -33,6 +34,7 @@ def assemble(
         ConfigError: an instance's number makes a value that is not allowed.
     """
     supervisor = _together(files, "supervisor")
+    control = control_spec(supervisor)
     defaults = {"directory": scope.directory}
     if "stop_timeout" in supervisor:
         defaults["stop_timeout"] = supervisor.pop("stop_timeout")
@@ -52,7 +54,10 @@ def assemble(
             services[name] = service_spec(name, {**defaults, **values}, available)
     signals = {**DEFAULT_SIGNALS, **_together(files, "signals")}
     fleet = FleetSpec(services=services, templates=templates, signals=signals, **supervisor)
-    return fleet, LogSpec(**_together(files, "log"))
+    log = _together(files, "log")
+    if isinstance(log.get("to"), tuple):
+        log["to"], log["targets"] = log["to"]
+    return fleet, LogSpec(**log), control
 
 
 def _template(

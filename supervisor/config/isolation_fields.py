@@ -3,28 +3,52 @@
 from collections.abc import Mapping
 from typing import Any
 
-from supervisor.config.isolation_kinds import (
-    Account,
-    Capability,
-    EnvironmentFile,
-    Fraction,
-    Processors,
-    Switch,
-    Umask,
-    limits,
-)
-from supervisor.config.kinds import Count, Flag, Path, VariableName
+from supervisor.config.kinds import Count, Flag, Kind, Path, VariableName
+from supervisor.config.problems import Place
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.units import Size
 from supervisor.core.spec import Cgroup, Isolation
 
-_GROUP = Account("group")
+
+class Late:
+    """A kind of :mod:`supervisor.config.isolation_kinds`, which is imported with the first file that uses one.
+
+    Args:
+        name: of the kind.
+        arguments: what it is made with.
+    """
+
+    def __init__(self, name: str, *arguments: object) -> None:
+        self.name = name
+        self.arguments = arguments
+
+    def _kind(self) -> Kind[Any]:
+        from supervisor.config import isolation_kinds  # noqa: PLC0415 - few files use any, and the first child waits
+
+        kind: Kind[Any] = getattr(isolation_kinds, self.name)(*self.arguments)
+        return kind
+
+    @property
+    def allowed(self) -> str:
+        """See :class:`Kind`."""
+        return self._kind().allowed
+
+    def parse(self, value: object, at: Place) -> Any:
+        """See :meth:`Kind.parse`."""
+        return self._kind().parse(value, at)
+
+    def schema(self) -> dict[str, object]:
+        """See :meth:`Kind.schema`."""
+        return self._kind().schema()
+
+
+_GROUP = Late("Account", "group")
 _CGROUP = 'true, false, or a table such as { memory-max = "200MiB", pids-max = 100, cpu-max = 1.5 }'
 
 RESTRICTIONS = (
     Field(
         "user",
-        Account("user"),
+        Late("Account", "user"),
         "Whom it runs as; sets HOME, USER, LOGNAME and SHELL. When absent, as the daemon. Variables are put in.",
     ),
     Field("group", _GROUP, "Its group; when absent, that of user. Variables are put in."),
@@ -33,9 +57,11 @@ RESTRICTIONS = (
         ListOf(_GROUP, "a list of names and numbers of groups"),
         "All its other groups; when absent, those of user. Variables are put in.",
     ),
-    Field("umask", Umask(), "The mask of the modes of the files it makes; when absent, the daemon's."),
+    Field("umask", Late("Umask"), "The mask of the modes of the files it makes; when absent, the daemon's."),
     Field("nice", Count(-20, 19), "Its niceness; when absent, the daemon's."),
-    Field("limits", limits(), "Its resource limits, soft and hard; what is absent is as the daemon's. setrlimit(2)."),
+    Field(
+        "limits", Late("limits"), "Its resource limits, soft and hard; what is absent is as the daemon's. setrlimit(2)."
+    ),
     Field(
         "oom-score-adjust",
         Count(-1000, 1000),
@@ -49,17 +75,17 @@ RESTRICTIONS = (
     ),
     Field(
         "capabilities",
-        ListOf(Capability(), 'a list of names such as ["net_bind_service"]'),
+        ListOf(Late("Capability"), 'a list of names such as ["net_bind_service"]'),
         "The capabilities it may ever have: its bounding set; when absent, the daemon's.",
     ),
-    Field("cpu-affinity", Processors(), "The processors it runs on; when absent, the daemon's."),
+    Field("cpu-affinity", Late("Processors"), "The processors it runs on; when absent, the daemon's."),
 )
 """What becomes of a service's :class:`~supervisor.core.spec.Isolation`, key by key."""
 
 ISOLATION = (
     Field(
         "environment-files",
-        ListOf(EnvironmentFile(), "a list of paths"),
+        ListOf(Late("EnvironmentFile"), "a list of paths"),
         'Files of environment variables, read at each start; "-" before the path of one that may be missing. '
         "Variables are put in.",
     ),
@@ -74,12 +100,12 @@ ISOLATION = (
         "cgroup",
         ByType(
             {
-                bool: Switch(Cgroup),
+                bool: Late("Switch", Cgroup),
                 dict: Table(
                     (
                         Field("memory-max", Size((2**16, "64KiB"), (2**50, "1048576GiB")), "The most memory."),
                         Field("pids-max", Count(1, 4_194_304), "The most processes and threads."),
-                        Field("cpu-max", Fraction(0.01, 8192), "The most processor time, in processors."),
+                        Field("cpu-max", Late("Fraction", 0.01, 8192), "The most processor time, in processors."),
                     ),
                     Cgroup,
                 ),

@@ -43,6 +43,8 @@ class Account:
         name = self._name.parse(value, at)
         too_high = re.fullmatch("[0-9]+", name) is not None and (len(name) > 10 or int(name) > _LAST_ID)
         if too_high or re.search("[:/\\s]", name):
+            if name != value:  # what a variable holds is not repeated
+                raise at.refuse(f"no such thing after expansion; allowed: {self.allowed}")
             raise at.wrong(name, self.allowed)
         return name
 

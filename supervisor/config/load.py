@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from supervisor.config.assemble import assemble
+from supervisor.config.destinations import SharedFiles
 from supervisor.config.fields import FILE, homes
 from supervisor.config.places import default_sources
 from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Scope, printable
@@ -18,17 +19,18 @@ from supervisor.config.sources import Source, read_sources
 from supervisor.config.together import check_together
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
-from supervisor.core.spec import FleetSpec, LogSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
 
 __all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
 
 
 class Settings(Record):
-    """A configuration: the daemon and its services, its log, and the absolute paths of the files it was read from."""
+    """A configuration: the daemon and its services, its log, the absolute paths of the files, and who may ask where."""
 
     fleet: FleetSpec
     log: LogSpec
     sources: tuple[str, ...]
+    control: ControlSpec = ControlSpec()
 
 
 def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Settings:
@@ -48,11 +50,14 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
         scope.services = frozenset(key for _, section, key in _keys(sources) if section == "services")
     _note_duplicates(sources, scope)
     files = []
+    shared = SharedFiles()
     for source in sources:
+        place = Place(source.path, "", scope)
         try:
-            files.append(FILE.parse(source.document, Place(source.path, "", scope)))
+            files.append(FILE.parse(source.document, place))
         except Invalid:
             continue  # what was wrong is noted, and raised below with the rest
+        shared.note(files[-1].get("services", {}), source.path, place.inside("services"))
     if not scope.problems:
         check_together(sources, files, scope)
     if scope.problems:
@@ -64,8 +69,8 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
         for name, values in file.get("services", {}).items()
         if "replicas" in values
     }
-    fleet, log = assemble(files, scope, environ, readers)
-    return Settings(fleet, log, tuple(source.path for source in sources))
+    fleet, log, control = assemble(files, scope, environ, readers)
+    return Settings(fleet, log, tuple(source.path for source in sources), control)
 
 
 def _keys(sources: Sequence[Source]) -> Iterator[tuple[Source, str, str]]:

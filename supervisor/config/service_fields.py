@@ -6,6 +6,7 @@ Each group is a module of its own; this one holds the first and puts them togeth
 from collections.abc import Mapping
 from typing import Any
 
+from supervisor.config.destinations import check_replicas
 from supervisor.config.isolation_fields import ISOLATION
 from supervisor.config.kinds import Choice, Count, Flag, Path, Text, VariableName
 from supervisor.config.output_fields import OUTPUT
@@ -123,4 +124,10 @@ LIFE = (
 )
 """What runs, when it is started again, and how it is stopped."""
 
-SERVICE: Table[dict[str, Any]] = Table((*LIFE, *WATCHING, *ISOLATION, *OUTPUT), dict, check=_delays_fit)
+
+def _check(values: Mapping[str, Any], at: Place) -> None:
+    _delays_fit(values, at)
+    check_replicas(values, at)
+
+
+SERVICE: Table[dict[str, Any]] = Table((*LIFE, *WATCHING, *ISOLATION, *OUTPUT), dict, check=_check)

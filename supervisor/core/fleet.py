@@ -16,7 +16,6 @@ from supervisor.core.descent import Descent, Phase
 from supervisor.core.effects import Effect, NotifyManager, Report
 from supervisor.core.needs import Graph, is_met
 from supervisor.core.orders import signal_received, signal_service
-from supervisor.core.reload import reconfigure
 from supervisor.core.service import Context, Service, is_at_ease
 from supervisor.core.spec import FleetSpec, OnFailure, Until, WhenDone
 from supervisor.core.states import AT_REST, HAS_PROCESS, Desired, Reason, State
@@ -107,12 +106,19 @@ class Fleet:
                 self.descent.killed += event.names
                 effects = []
             case ev.Reconfigured():
+                from supervisor.core.reload import reconfigure  # noqa: PLC0415 - off the start path
+
                 effects = reconfigure(self, event.spec, now)
             case ev.StartRequested() | ev.RestartRequested():
                 effects = self._order_up(event, now)
             case _:
                 effects = self.apply(event, now)
         return effects + self._settle(now)
+
+    @property
+    def announced(self) -> bool:
+        """Whether every service was up or had ended at one time, so that the manager above us was told."""
+        return self._announced
 
     def wants_children_gone(self) -> bool:
         """Whether the end waits for the last child, so that the shell should say when there is none."""

@@ -2,13 +2,24 @@
 
 from supervisor.core import events as ev
 from supervisor.core.descent import Phase
-from supervisor.core.effects import Effect, ReloadConfiguration, Report, SendSignal
+from supervisor.core.effects import Effect, ReloadConfiguration, ReopenLogs, Report, SendSignal
 from supervisor.core.signals import signal_name
 from supervisor.core.spec import Forward, Ignore, Reload, Shutdown
+from supervisor.core.spec import ReopenLogs as ReopenLogsAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.fleet import Fleet
+
+
+_WORDS: dict[type, str] = {
+    Shutdown: "shutdown",
+    Reload: "reload",
+    ReopenLogsAction: "reopen-logs",
+    Ignore: "ignore",
+    Forward: "forward",
+}
+"""What a signal does, as its record says it."""
 
 
 def signal_received(fleet: "Fleet", event: ev.SignalReceived, now: float) -> list[Effect]:
@@ -16,7 +27,7 @@ def signal_received(fleet: "Fleet", event: ev.SignalReceived, now: float) -> lis
     if fleet.phase is Phase.OVER:
         return []  # the exit code is out; nothing can be ordered any more
     action = fleet.spec.signals.get(event.signal, Ignore())
-    word = "kill" if _is_repeated_order(fleet, event.signal, action) else type(action).__name__.lower()
+    word = "kill" if _is_repeated_order(fleet, event.signal, action) else _WORDS[type(action)]
     name = signal_name(event.signal)
     fields: dict[str, object] = {"signal": event.signal, "signal_name": name, "action": word}
     if event.sender:
@@ -33,10 +44,11 @@ def signal_received(fleet: "Fleet", event: ev.SignalReceived, now: float) -> lis
             return [report, *(again if effects is None else effects)]
         case Forward():
             return [report, *forward(fleet, event.signal, action)]
-        case Reload() if fleet.phase is Phase.UP:
-            return [report, ReloadConfiguration()]
-        case _:
-            return [report]
+        case ReopenLogsAction():
+            return [report, ReopenLogs()]
+        case Reload() | Ignore():
+            pass
+    return [report, ReloadConfiguration()] if isinstance(action, Reload) and fleet.phase is Phase.UP else [report]
 
 
 def forward(fleet: "Fleet", signal: int, action: Forward) -> list[Effect]:

@@ -3,6 +3,7 @@
 from supervisor.core import events as ev
 from supervisor.core.descent import Phase
 from supervisor.core.effects import Effect, Report
+from supervisor.core.plan import needs_restart
 from supervisor.core.record import replace
 from supervisor.core.spec import FleetSpec, ServiceSpec
 from supervisor.core.states import Desired, Reason, State
@@ -67,6 +68,10 @@ def _apply_new_spec(fleet: "Fleet", name: str, spec: ServiceSpec, now: float) ->
     """Stop by the old settings, start by the new ones; what an order stopped stays stopped."""
     service = fleet.services[name]
     wanted = service.desired is Desired.UP or service.state in (State.COMPLETED, State.FAILED)
+    if not needs_restart(fleet.specs[name], spec):
+        fleet.specs[name] = spec
+        fleet.changed.append(name)  # its watches and timers may be other ones
+        return []
     if service.pid is not None:
         effects = fleet.apply(ev.RestartRequested(name, Reason.RELOAD), now) if wanted else []
         fleet.specs[name] = spec

@@ -99,21 +99,33 @@ class ControlGroups:
 
     def members(self, name: str) -> list[int]:
         """Processes in the service's group, zombies excepted; none where it has no group."""
-        path = self._groups.get(name)
-        # 0 stands for a process of another PID namespace
-        return [] if path is None else [pid for pid in read_pids(path) if pid > 0]
+        try:
+            pids = read_pids(self._groups[name])
+        except (LookupError, OSError):
+            return []  # no group, or no descriptor to look at it by: what is known otherwise has to do
+        return [pid for pid in pids if pid > 0]  # 0 stands for a process of another PID namespace
+
+    def owner(self, pid: int) -> str | None:
+        """The service in whose group a process is, or a zombie was; None where that is none of ours."""
+        if self._hierarchy is None:
+            return None
+        ours = f"/{os.path.basename(self._hierarchy.folder)}/"
+        try:
+            paths = [line[3:] for line in read_lines(f"/proc/{pid}/cgroup") if line.startswith("0::")]
+        except OSError:
+            return None  # it has gone, or /proc is not there
+        # it may have made groups of its own below
+        group = paths[0].partition(ours)[2].partition("/")[0] if paths else ""
+        return group.removesuffix(_SUFFIX) if group.endswith(_SUFFIX) else None
 
     def kill(self, name: str) -> bool:
         """KILL all that is in the service's group, at once, whatever it forks meanwhile; False where that can't be.
 
         ``cgroup.kill`` is in Linux 5.14 and later.
         """
-        path = self._groups.get(name)
-        if path is None:
-            return False
         try:
-            write(f"{path}/cgroup.kill", "1")
-        except OSError:
+            write(f"{self._groups[name]}/cgroup.kill", "1")
+        except (LookupError, OSError):
             return False
         return True
 
@@ -127,14 +139,11 @@ class ControlGroups:
         write(f"{self._groups[name]}/cgroup.freeze", "1")
 
     def thaw(self, name: str) -> None:
-        """Let a frozen group run again; nothing where it has no group, or is not frozen.
-
-        Raises:
-            OSError: as the kernel says.
-        """
-        path = self._groups.get(name)
-        if path is not None:
-            write(f"{path}/cgroup.freeze", "0")
+        """Let a frozen group run again; nothing where it has no group, or is not frozen."""
+        try:
+            write(f"{self._groups[name]}/cgroup.freeze", "0")
+        except (LookupError, OSError):
+            return  # no group; or the order that it is thawed for goes out all the same, and KILL after it
 
     def oom_counter(self, name: str) -> str | None:
         """The file in which the kernel counts kills for memory in the service's group; None where it has none."""

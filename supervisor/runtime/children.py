@@ -13,6 +13,7 @@ from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
 from supervisor.core.spec import StopScope
 from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
+from supervisor.runtime.counts import Counts
 from supervisor.runtime.kernel import Kernel, Stat
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
@@ -59,6 +60,7 @@ class Children:
 
     Attributes:
         groups: the services' control groups, where there may be some.
+        counts: how many have ended, and how.
         hear: handles what a service has said so far, by its name; called before its main process is reaped.
     """
 
@@ -72,6 +74,7 @@ class Children:
         stopped: Callable[[int, int], None],
     ) -> None:
         self.groups: Groups | None = None
+        self.counts = Counts()
         self.hear: Callable[[str], None] = lambda _name: None
         self._fleet = fleet
         self._kernel = kernel
@@ -86,6 +89,7 @@ class Children:
         self._lineage = Lineage(kernel)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
         self._zombie: Stat | None = None
+        self._zombie_owner: str | None = None
         self._oom_killed = False
         self._tail: list[str] = []
         self._may_have_adopted = False
@@ -168,6 +172,7 @@ class Children:
                 self._clear_group(pid, SIGKILL)  # nothing that it started outlives it
             elif self._journal.wants("info"):
                 self._zombie = self._kernel.stat(pid)
+                self._zombie_owner = self._owner(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
             counter = self.groups.oom_counter(child.service) if self.groups is not None else None
@@ -185,7 +190,9 @@ class Children:
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
         zombie, self._zombie = self._zombie, None
+        owner, self._zombie_owner = self._zombie_owner, None
         self._lineage.reaped(pid)
+        self.counts.reaped += 1
         child = self._children.pop(pid, None)
         if child is None and pid in self._former:
             child = self._heir_is_gone(self._former.pop(pid))
@@ -198,7 +205,8 @@ class Children:
             self._may_have_adopted = True
             done(status)
         else:
-            self._orphan_exited(pid, zombie, status, usage)
+            self.counts.orphans += 1
+            self._orphan_exited(pid, status, usage, zombie, owner)
 
     def stopped(self, pid: int, signal: int) -> None:
         """A process was stopped; no service changes its state for that."""
@@ -217,19 +225,22 @@ class Children:
             return None
         return self._children.pop(heir)
 
-    def _orphan_exited(self, pid: int, zombie: Stat | None, status: int, usage: struct_rusage) -> None:
+    def _orphan_exited(
+        self, pid: int, status: int, usage: struct_rusage, zombie: Stat | None, owner: str | None
+    ) -> None:
         if not self._journal.wants("info"):
             return
         if zombie is not None and zombie.session == pid:
             # It led a session, so it was a daemon: what it leaves may have sessions of its own, and is ours now. The
             # orphans of others are known by their session, and looking each time would cost more than all the rest.
             self._may_have_adopted = True
-        fields = {**self._identity(zombie), **status_fields(status), **usage_fields(usage)}
+        fields = {**self._identity(zombie, owner), **status_fields(status), **usage_fields(usage)}
         self._journal.emit("info", "orphan_exited", pid=pid, **fields)
 
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         expected = is_expected(spec, service, status)
+        self.counts.exited(child.service, status, oom_killed=self._oom_killed)
         # the single command's status is handed on by the daemon's own: nobody has to be warned of it
         quiet = expected or (spec.transparent is not None and not self._oom_killed)
         fields = {
@@ -256,12 +267,18 @@ class Children:
         if child is not None:
             self._journal.emit("info", f"child_{what}", service=child.service, pid=pid, **fields)
         else:
-            self._journal.emit("info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid)), **fields)
+            self._journal.emit(
+                "info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid), self._owner(pid)), **fields
+            )
 
-    def _identity(self, stat: Stat | None) -> dict[str, object]:
+    def _owner(self, pid: int) -> str | None:
+        """The service in whose control group the process is: a session can be left by anybody, a group needs rights."""
+        return self.groups.owner(pid) if self.groups is not None else None
+
+    def _identity(self, stat: Stat | None, owner: str | None) -> dict[str, object]:
         if stat is None:
             return {"comm": ""}  # /proc is masked or not mounted
-        origin = self._lineage.origin(stat)
+        origin = owner or self._lineage.origin(stat)
         return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
 
     def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:

@@ -46,6 +46,7 @@ class Outside(Record):
     Attributes:
         reload: reads the configuration again and posts the result.
         finished: called once, with the exit code, when nothing is left to do.
+        reopen_logs: opens the log files again.
         job_control: set for a single command on a terminal.
         watches: finds out how services are, where one asks for that.
         groups: the services' control groups, where there may be some.
@@ -57,6 +58,7 @@ class Outside(Record):
     manager: Manager
     reload: Callable[[], None]
     finished: Callable[[int], None]
+    reopen_logs: Callable[[], None] = lambda: None
     job_control: JobControl | None = None
     watches: Watches | None = None
     groups: Groups | None = None
@@ -88,6 +90,7 @@ class Driver:
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
         self._children.groups = outside.groups
+        self.counts = self._children.counts
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
         self._schedules = Schedules(self.post, salt=fleet.salt)
@@ -194,7 +197,7 @@ class Driver:
         """One batch; the next one, if there is one, after everybody else had a turn."""
         if self._reap_scheduled or self._loop is None:
             return
-        more = self._guard("reaper", self._reaper.run)
+        more = self._guard("reaper", self._reap_batch)
         if more is not False:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
@@ -204,6 +207,11 @@ class Driver:
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.handle(ev.ChildrenGone())
+
+    def _reap_batch(self) -> bool:
+        """One batch of children; its records leave in one write, for in an orphan storm there are thousands."""
+        with self._journal.batch():
+            return self._reaper.run()
 
     def _reap_on(self) -> None:
         self._reap_scheduled = False
@@ -238,6 +246,8 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
+            case fx.ReopenLogs():
+                self._out.reopen_logs()
             case fx.CloseOutput():
                 self._out.launcher.close_output()
             case fx.Finish():
@@ -269,6 +279,7 @@ class Driver:
     def _spawn_failed(self, name: str, error: SpawnError) -> ev.Event:
         import errno  # noqa: PLC0415 - off the start path
 
+        self.counts.spawn_failed(name)
         if error.pid is not None:
             self._children.disown(error.pid)
         symbol = errno.errorcode.get(error.number, str(error.number))

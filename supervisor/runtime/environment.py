@@ -24,6 +24,10 @@ OPTIONAL = "-"
 """Before the path of an environment file that may be missing; systemd.exec(5), ``EnvironmentFile=``."""
 
 
+_LONGEST_STRING = 131_072
+"""Bytes of the longest variable, its name and end included: MAX_ARG_STRLEN, execve(2)."""
+
+
 def complete_environment(
     spec: ServiceSpec, login: Mapping[str, str | None], redact: Callable[[str], None]
 ) -> dict[str, str]:
@@ -74,7 +78,11 @@ def _secret(name: str, path: str) -> str:
     if b"\0" in content:
         # "from None": the content must be in no traceback either
         raise SpawnError("secret", errno.EINVAL, path, f"for {name}: it holds a NUL character")
-    return os.fsdecode(content.removesuffix(b"\n"))
+    content = content.removesuffix(b"\n")
+    if len(name) + len(content) + 2 > _LONGEST_STRING:
+        # exec would refuse it, after the log had learnt to look for a text of this length
+        raise SpawnError("secret", errno.E2BIG, path, f"for {name}")
+    return os.fsdecode(content)
 
 
 def _hint(error: OSError) -> str:

@@ -5,7 +5,6 @@ Imported with the first service that asks for a group; see :mod:`supervisor.runt
 
 from __future__ import annotations
 
-import errno
 import os
 
 from supervisor.runtime.cgroups import PREFIX, read_lines, read_pids, write
@@ -50,12 +49,14 @@ class Hierarchy:
         self._warn = warn
         self._descendants = descendants
         self._base = own_group()
-        self.folder = f"{self._base}/{PREFIX}-{os.getpid()}"
+        self._is_root = not os.path.exists(f"{self._base}/cgroup.type")
+        if not self._is_root and read_lines(f"{self._base}/cgroup.type") != ["domain"]:
+            raise UnavailableError(f"our control group {self._base} is a threaded one")
+        self.folder = _make_our_own(f"{self._base}/{PREFIX}-{os.getpid()}")
         self._moved = False
         self._enabled: set[str] = set()
         self._refused: dict[str, str] = {}  # controllers that can't be had, and why
         self._warned: set[tuple[str, str]] = set()
-        make(self.folder)
 
     def prepare(self, name: str, path: str, cgroup: Cgroup) -> None:
         """Make the group of a service, with its limits, and let it run if it was frozen.
@@ -85,47 +86,50 @@ class Hierarchy:
 
     def _want(self, names: set[str]) -> None:
         """Have these handed down to the groups of services; those that can't be are noted with the reason."""
-        for name in sorted(names - self._enabled - self._refused.keys()):
+        missing = sorted(names - self._enabled - self._refused.keys())
+        try:
+            if missing and not self._is_root:
+                self._evacuate()
+        except (UnavailableError, OSError) as error:
+            self._refused |= dict.fromkeys(missing, _reason(error))
+            return
+        for name in missing:
             try:
                 for path in (self._base, self.folder):
-                    self._hand_down(path, name)
-            except UnavailableError as error:
-                self._refused[name] = str(error)
-            except OSError as error:
-                self._refused[name] = f"{error.strerror} ({error.filename})"
+                    _hand_down(path, name)
+            except (UnavailableError, OSError) as error:
+                self._refused[name] = _reason(error)
             else:
                 self._enabled.add(name)
 
-    def _hand_down(self, path: str, controller: str) -> None:
-        if controller in _words(f"{path}/cgroup.subtree_control"):
-            return
-        if controller not in _words(f"{path}/cgroup.controllers"):
-            raise UnavailableError(f"{path}/cgroup.controllers does not have it")
-        for attempt in range(_EVACUATIONS + 1):
-            try:
-                write(f"{path}/cgroup.subtree_control", f"+{controller}")
-            except OSError as error:
-                if error.errno != errno.EBUSY or path != self._base or attempt == _EVACUATIONS:
-                    raise
-                self._evacuate()
-            else:
-                return
-
     def _evacuate(self) -> None:
-        """Move the processes of our own group into a leaf: with any of them in it, it can hand nothing down."""
-        leaf = f"{self.folder}/{_LEAF}"
-        make(leaf)
-        self._moved = True
-        # As PID 1 all that is in our group is in our container
-        ours = None if os.getpid() == 1 else {os.getpid(), *self._descendants()}
-        for pid in read_pids(self._base):
-            if pid == 0 or (ours is not None and pid not in ours):
-                who = f"pid {pid}" if pid else "one of another PID namespace"
+        """Move the processes of our own group into a leaf, for with any of them in it, it can hand nothing down.
+
+        Before anything is tried: the kernel refuses some controllers only, and hands the others down (pids and cpu)
+        by making our group a threaded one, which no group of a service could then be entered in.
+
+        Raises:
+            UnavailableError: there are others in it, who are not ours to move.
+            OSError: as the kernel says.
+        """
+        for _ in range(_EVACUATIONS):
+            pids = read_pids(self._base)
+            if not pids:
+                return
+            # as PID 1 all that is in our group is in our container
+            ours = None if os.getpid() == 1 else {os.getpid(), *self._descendants()}
+            strangers = [pid for pid in pids if pid == 0 or (ours is not None and pid not in ours)]
+            if strangers:
+                who = f"pid {strangers[0]}" if strangers[0] else "one of another PID namespace"
                 raise UnavailableError(f"other processes ({who}) share our control group {self._base}")
-            try:
-                write(f"{leaf}/cgroup.procs", str(pid))
-            except ProcessLookupError:
-                continue  # it has ended meanwhile
+            make(f"{self.folder}/{_LEAF}")
+            self._moved = True
+            for pid in pids:
+                try:
+                    write(f"{self.folder}/{_LEAF}/cgroup.procs", str(pid))
+                except ProcessLookupError:
+                    continue  # it has ended meanwhile
+        raise UnavailableError(f"processes come into our control group {self._base} faster than they can be moved")
 
     def _limit(self, name: str, path: str, cgroup: Cgroup) -> None:
         """Write the limits, those too that are none: the group may be one that an earlier start has left."""
@@ -139,6 +143,18 @@ class Hierarchy:
                 self._warned.add((name, controller))
                 reason = self._refused[controller]
                 self._warn(f"{controller}-max of {name} has no effect here: no {controller} controller: {reason}")
+
+
+def _hand_down(path: str, controller: str) -> None:
+    if controller in _words(f"{path}/cgroup.subtree_control"):
+        return
+    if controller not in _words(f"{path}/cgroup.controllers"):
+        raise UnavailableError(f"{path}/cgroup.controllers does not have it")
+    write(f"{path}/cgroup.subtree_control", f"+{controller}")
+
+
+def _reason(error: UnavailableError | OSError) -> str:
+    return f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
 
 
 def own_group() -> str:
@@ -169,6 +185,25 @@ def _is_v2(fields: list[str]) -> bool:
 
 def _unescaped(point: str) -> str:
     return point.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
+def _make_our_own(path: str) -> str:
+    """A group that nobody has made before us, by this name or with a number after it; its path.
+
+    Our pid is nobody else's in our PID namespace only, and what a killed daemon has left may be in use still.
+
+    Raises:
+        OSError: as mkdir(2) says.
+    """
+    name = path
+    for number in range(2, 1000):
+        try:
+            os.mkdir(name, 0o755)
+        except FileExistsError:
+            name = f"{path}.{number}"
+        else:
+            return name
+    raise UnavailableError(f"a thousand groups by the name of {path} are there already")
 
 
 def make(path: str) -> None:

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisor.core.spec import Destination
     from supervisor.runtime.confinement import Confinement
     from supervisor.runtime.ports import Capture, Groups, Pipe, Watches
 
@@ -33,9 +34,10 @@ class ProgramLauncher:
         watches: who finds out how services are, and hands them descriptors and variables for that.
         redact: told the value of every secret before the program that gets it starts.
         groups: the control groups of the services that have one.
+        output_closed: called when all output is read, at the end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a start brings together
         self,
         capture: Capture,
         terminal: int | None,
@@ -44,6 +46,7 @@ class ProgramLauncher:
         watches: Watches | None = None,
         redact: Callable[[str], None] = _nobody,
         groups: Groups | None = None,
+        output_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self._capture = capture
         self._terminal = terminal
@@ -51,6 +54,7 @@ class ProgramLauncher:
         self._watches = watches
         self._redact = redact
         self._groups = groups
+        self._output_closed = output_closed
         self._null = open_null()
 
     def launch(self, spec: ServiceSpec) -> int:
@@ -96,14 +100,15 @@ class ProgramLauncher:
         self._capture.close()
         if self._groups is not None:
             self._groups.close()
+        self._output_closed()
 
     def _launch(self, spec: ServiceSpec, variables: dict[str, str], descriptors: dict[int, int]) -> int:
         """Start it with its streams."""
         pipes: dict[int, Pipe] = {}
         try:
             for fd, stream, target in ((1, "stdout", spec.stdout), (2, "stderr", spec.stderr)):
-                if target is Output.LOG:
-                    pipes[fd] = self._open(spec.name, stream)
+                if target is Output.LOG or isinstance(target, tuple):
+                    pipes[fd] = self._open(spec, stream, target if isinstance(target, tuple) else None)
             streams = {**self._streams(spec, pipes), **descriptors}
             pid = self._spawn(spec, streams, variables)
         except BaseException:
@@ -114,9 +119,9 @@ class ProgramLauncher:
             self._capture.bind(pipe, pid)
         return pid
 
-    def _open(self, service: str, stream: str) -> Pipe:
+    def _open(self, spec: ServiceSpec, stream: str, places: tuple[Output | Destination, ...] | None) -> Pipe:
         try:
-            return self._capture.open(service, stream)
+            return self._capture.open(spec.name, stream, spec.log, places)
         except OSError as error:
             raise SpawnError("output", error.errno or 0) from None
 

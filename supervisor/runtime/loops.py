@@ -7,6 +7,8 @@ this loop is not to be had, and the daemon speaks none.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -17,11 +19,30 @@ class _StandIn(ModuleType):
     SSL_ERROR_WANT_READ = 2
     SSL_ERROR_WANT_WRITE = 3
     SSL_ERROR_SYSCALL = 5
+    PROTOCOL_TLS_SERVER = 17
+    CERT_NONE = 0
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return type(name, (Exception,), {})
+
+
+@contextmanager
+def without_tls() -> Iterator[None]:
+    """While something is imported, :mod:`ssl` is a stand-in, and hashlib has no OpenSSL but the interpreter's own code.
+
+    What was imported before stays what it was.
+    """
+    stand_ins = {"ssl": _StandIn("ssl"), "_hashlib": None}
+    absent = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    modules: dict[str, Any] = sys.modules
+    modules.update(absent)
+    try:
+        yield
+    finally:
+        for name in absent:
+            del modules[name]
 
 
 def make_loop(name: str) -> Any:
@@ -30,10 +51,7 @@ def make_loop(name: str) -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    stands_in = "ssl" not in sys.modules
-    if stands_in:
-        sys.modules["ssl"] = _StandIn("ssl")
-    try:
+    with without_tls():
         if name == "uvloop":
             import uvloop  # noqa: PLC0415 - after the first programs run
 
@@ -41,6 +59,3 @@ def make_loop(name: str) -> Any:
         import asyncio  # noqa: PLC0415 - after the first programs run
 
         return asyncio.new_event_loop()
-    finally:
-        if stands_in:
-            del sys.modules["ssl"]

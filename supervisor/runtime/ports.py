@@ -4,10 +4,11 @@ Light modules import this for the type checker only.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import Destination, Output, ServiceLog, ServiceSpec
 
 
 class Journal(Protocol):
@@ -18,6 +19,9 @@ class Journal(Protocol):
 
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one record."""
+
+    def batch(self) -> AbstractContextManager[object]:
+        """Write the records of a block in one piece, at its end."""
 
 
 class Handle(Protocol):
@@ -93,6 +97,9 @@ class Groups(Protocol):
     def members(self, name: str) -> list[int]:
         """Processes in the service's group, zombies excepted; none where it has no group."""
 
+    def owner(self, pid: int) -> str | None:
+        """The service in whose group a process is, or a zombie was; None where that is none of ours."""
+
     def kill(self, name: str) -> bool:
         """KILL all that is in the service's group, at once; False where it has no group."""
 
@@ -130,8 +137,12 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def open(
+        self, service: str, stream: str, log: ServiceLog, places: tuple[Output | Destination, ...] | None = None
+    ) -> Pipe:
         """A new pipe for ``stdout`` or ``stderr`` of a service.
+
+        Its lines are treated as ``log`` says and go to these places; to the log only when None.
 
         Raises:
             OSError: out of descriptors.

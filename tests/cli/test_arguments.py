@@ -25,6 +25,8 @@ SINGLE_OPTIONS = [
         (["--loop", "asyncio"], "loop", "asyncio"),
         (["--loop=uvloop"], "loop", "uvloop"),
         (["--log-to", "stderr"], "log_to", "stderr"),
+        (["--control", "x.sock"], "control", "x.sock"),
+        (["--control", ""], "control", ""),
         (["--log-level", "debug"], "log_level", "debug"),
         (["--log-format", "logfmt"], "log_format", "logfmt"),
         (["--parent-death-signal", "SIGTERM"], "parent_death_signal", 15),
@@ -106,7 +108,7 @@ def test_the_other_commands(argv: list[str], expected: dict[str, Any]) -> None:
     ("argv", "words"),
     [
         ([], ["a command is needed", "run", "pause", "check", "schema", "doctor"]),
-        (["start"], ["'start'", "run", "pause"]),
+        (["strat"], ["'strat'", "run", "pause", "start", "ping"]),
         (["--nonsense"], ["a command is needed"]),
         (["--", "true"], ["a command is needed"]),
         (["run", "--nonsense"], ["--nonsense"]),

@@ -11,6 +11,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from supervisor import __version__
+from supervisor.runtime.hierarchy import UnavailableError, own_group
 from tests.cli.running import COMMAND, environment, run, shell
 from tests.helpers import procfs
 from tests.runtime.isolated import PATIENCE
@@ -206,6 +207,43 @@ def test_doctor_tells_it_in_json_too() -> None:
     assert all(set(finding) == {"verdict", "what", "found"} for finding in found["findings"])
     assert {finding["verdict"] for finding in found["findings"]} <= {"ok", "note"}
     assert "pipe" in {finding["found"] for finding in found["findings"] if finding["what"] == "stdout"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        ("umount -a -t cgroup2", "cgroup v2 is not mounted: services run without control groups of their own"),
+        ("mount -t tmpfs none /proc", "No such file or directory (/proc/self/cgroup): services run without"),
+        ("mount -o remount,ro,bind {group}", "{group} is read-only: services run without"),
+        ("true", "{group} is writable: a group for each service, "),
+    ],
+)
+def test_doctor_says_why_there_are_no_control_groups(arrange: str, words: str) -> None:
+    """Not mounted, not to be seen, read-only; or what limits there are."""
+    try:
+        group = own_group()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    if os.geteuid() != 0 or not os.access(group, os.W_OK):
+        pytest.skip(f"only root can arrange this, where {group} can be written")
+    launcher = ("unshare", "--mount", *shell(arrange.replace("{group}", group)))
+    found = json.loads(run("doctor", "--json", launcher=launcher).stdout)["findings"]
+    (finding,) = [finding for finding in found if finding["what"] == "cgroup v2"]
+    assert finding["found"].startswith(words.replace("{group}", group))
+    assert arrange == "true" or finding["verdict"] == "note"
+
+
+def test_doctor_says_what_is_refused_to_services() -> None:
+    """By the capabilities that the daemon has not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has capabilities to give up")
+    given_up = "-setuid,-sys_nice"
+    launcher = ("setpriv", "--bounding-set", given_up, "--inh-caps", given_up)
+    found = json.loads(run("doctor", "--json", launcher=launcher).stdout)["findings"]
+    (finding,) = [finding for finding in found if finding["what"] == "privileges"]
+    assert finding["verdict"] == "note"
+    assert finding["found"].startswith("no setuid, sys_nice")
+    assert "refused to services are user, nice below ours" in finding["found"]
 
 
 # Whoever reads them

@@ -417,10 +417,14 @@ def test_reload_touches_only_what_changed() -> None:
     """The unchanged keep their process; the changed are restarted by the old stop signal, the removed go."""
     world = World(spec("same"), spec("changed", stop_signal=SIGUSR1), spec("removed"))
     pids = dict(world.pids)
-    new = {"same": spec("same"), "changed": spec("changed", stop_signal=SIGUSR2), "added": spec("added")}
+    changed = spec("changed", stop_signal=SIGUSR2, directory="/srv")
+    new = {"same": spec("same", stop_timeout=1.0), "changed": changed, "added": spec("added")}
     world.send(ev.Reconfigured(replace(world.spec, services=new)))
-    assert world.reports("config_reloaded") == [{"added": ["added"], "changed": ["changed"], "removed": ["removed"]}]
+    assert world.reports("config_reloaded") == [
+        {"added": ["added"], "changed": ["same", "changed"], "removed": ["removed"]}
+    ]
     assert world.signals() == [("removed", SIGTERM), ("changed", SIGUSR1)]
+    assert world.fleet.specs["same"].stop_timeout == 1.0
     world.exits("changed", SIGUSR1).exits("removed", SIGTERM)
     assert set(world.states()) == {"same", "changed", "added"}
     assert world.pids["same"] == pids["same"]

@@ -108,7 +108,10 @@ def test_a_daemon_below_a_daemon(start: Launcher, pid1: How) -> None:
         service("maker", *program("orphans", "3", "quick", "exit"), restart="never"),
     )
     daemon = start.services(
-        service("inner", sys.executable, "-I", "-m", "supervisor", "run", "-c", inner, restart="never"), how=pid1
+        service(
+            "inner", sys.executable, "-I", "-m", "supervisor", "run", "-c", inner, "--control", "", restart="never"
+        ),
+        how=pid1,
     )
     assert daemon.wait() == 0
     said = [found["message"] for found in daemon.events("output", service="inner")]

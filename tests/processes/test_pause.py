@@ -14,7 +14,9 @@ from tests.helpers.settings import program
 @pytest.mark.parametrize("name", ["TERM", "INT"])
 def test_nothing_configured_is_a_pause(start: Launcher, place: How, name: str) -> None:
     """`run` with neither configuration nor command pauses, and ends with 0 at TERM and INT."""
-    daemon = start.daemon("run", how=replace(place, environment={"PAUSEVISOR_CONFIG": start.write("")}))
+    daemon = start.daemon(
+        "run", "--control", "", how=replace(place, environment={"PAUSEVISOR_CONFIG": start.write("")})
+    )
     daemon.wait_event("pause_entered")
     assert daemon.stop(name) == 0
     assert daemon.wait_event("shutdown_finished")["exit_code"] == 0

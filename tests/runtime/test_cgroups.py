@@ -80,6 +80,8 @@ def ground(spawner: Spawner) -> Iterator[Ground]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         spawner.wait(pid)
+    if os.path.exists(f"{ground.folder}/web.service"):
+        procfs.wait_until(lambda: ground.state("populated") == "0", 10, "those that are not ours to reap have gone")
     ground.groups.close()
     assert not os.path.exists(ground.folder)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor.core.service import Service
-from supervisor.core.spec import Isolation, Output, ServiceSpec, Transparent
+from supervisor.core.spec import Isolation, Output, ServiceLog, ServiceSpec, Transparent
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.spawn import SpawnError
 from tests.helpers import procfs
@@ -28,15 +28,23 @@ class Capture:
 
     def __init__(self) -> None:
         self.pipes: list[Pipe] = []
+        self.places: dict[str, tuple[object, ...] | None] = {}
         self.bound: list[tuple[str, str, int]] = []
         self.discarded: list[str] = []
         self.refuses_from: int | None = None
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def open(
+        self,
+        service: str,
+        stream: str,
+        log: ServiceLog,  # noqa: ARG002 - it keeps whole streams
+        places: tuple[object, ...] | None = None,
+    ) -> Pipe:
         """A pipe, as long as there are descriptors."""
         if self.refuses_from is not None and len(self.pipes) >= self.refuses_from:
             raise OSError(24, "Too many open files")
         self.pipes.append(Pipe(service, stream))
+        self.places[stream] = places
         return self.pipes[-1]
 
     def bind(self, pipe: Pipe, pid: int) -> None:

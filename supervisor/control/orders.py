@@ -1,0 +1,153 @@
+"""Orders to services, and waiting until they are carried out: the one place that speaks to the core for clients.
+
+An order is an event like any other, handled at once. Waiting only looks on: a client that goes away changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from supervisor.config.problems import ConfigError
+from supervisor.control.problems import ProblemError
+from supervisor.control.view import is_up, names_of
+from supervisor.core import events as ev
+from supervisor.core.reload import scaled
+from supervisor.core.service import Service, is_at_ease
+from supervisor.core.spec import ServiceSpec, StopScope
+from supervisor.core.states import AT_REST, State
+from supervisor.runtime.driver import Driver
+
+_EVENTS: dict[str, Callable[[str], ev.Event]] = {
+    "start": ev.StartRequested,
+    "stop": ev.StopRequested,
+    "restart": ev.RestartRequested,
+    "kill": ev.KillRequested,
+}
+
+VERBS = tuple(_EVENTS)
+
+
+class Orders:
+    """Gives orders to the driver, and knows who waits for what.
+
+    Args:
+        driver: carries them out.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        driver.follow(self._stepped)
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """The services that a name means.
+
+        Raises:
+            ProblemError: 404, there are none.
+        """
+        names = names_of(self._driver.fleet, name)
+        if not names:
+            raise ProblemError(404, f"there is no service {name!r}")
+        return names
+
+    def give(self, verb: str, names: Iterable[str]) -> dict[str, int]:
+        """Give an order about these services; how often each was started before it.
+
+        Raises:
+            ProblemError: 409, the daemon is on its way down and starts nothing.
+        """
+        fleet = self._driver.fleet
+        if verb in ("start", "restart") and not is_up(fleet):
+            raise ProblemError(409, "the daemon is shutting down, and starts nothing any more")
+        attempts = {name: fleet.services[name].attempt for name in names}
+        for name in attempts:
+            self._driver.handle(_EVENTS[verb](name))
+        return attempts
+
+    def signal(self, names: Iterable[str], signal: int, scope: StopScope | None) -> None:
+        """Send a signal to these services.
+
+        Raises:
+            ProblemError: 409, one of them has no process; nobody is sent anything.
+        """
+        services = self._driver.fleet.services
+        without = [name for name in names if services[name].pid is None]
+        if without:
+            raise ProblemError(409, f"there is no process to signal: {', '.join(without)}", services=without)
+        for name in names:
+            self._driver.handle(ev.SignalRequested(name, signal, scope))
+
+    def scale(self, base: str, count: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Have another number of instances of a replicated service.
+
+        Returns:
+            What there is to wait for, as :meth:`give` returns it: those that are to be up, and those that are to go.
+
+        Raises:
+            ProblemError: 404, there is no such service; 409, it is not replicated, the daemon is on its way down, or a
+                number makes an instance that is not allowed.
+        """
+        fleet = self._driver.fleet
+        if not is_up(fleet):
+            raise ProblemError(409, "the daemon is shutting down, and starts nothing any more")
+        if base not in fleet.spec.templates:
+            if names_of(fleet, base):
+                raise ProblemError(409, f"{base} has no replicas: write replicas = 1 into its configuration first")
+            raise ProblemError(404, f"there is no service {base!r}")
+        before = names_of(fleet, base)
+        try:
+            spec = scaled(fleet.spec, base, count)
+        except ConfigError as error:
+            raise ProblemError(409, f"{base} can't have so many instances: {error}") from None
+        present = [name for name, one in spec.services.items() if one.base == base]
+        attempts = {name: fleet.services[name].attempt for name in before}
+        self._driver.handle(ev.Reconfigured(spec))
+        up = {name: attempts.get(name, 0) for name in present if name not in before}
+        return up, {name: attempts[name] for name in before if name not in present}
+
+    async def done(self, verb: str, attempts: dict[str, int]) -> list[str]:
+        """Wait until an order is carried out; those for whom it ended otherwise.
+
+        Args:
+            verb: which order.
+            attempts: what :meth:`give` returned.
+        """
+        failed: list[str] = []
+        for name, attempt in attempts.items():
+            while (verdict := self._verdict(verb, name, attempt)) is None:
+                await self._step_of(name)
+            if not verdict:
+                failed.append(name)
+        return failed
+
+    def _verdict(self, verb: str, name: str, attempt: int) -> bool | None:
+        service = self._driver.fleet.services.get(name)
+        if service is None:
+            return verb in ("stop", "kill")  # a reload has removed it
+        return _verdict(verb, service, attempt)
+
+    async def _step_of(self, name: str) -> None:
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(name, set())
+        waiting.add(future)
+        try:
+            await future
+        finally:
+            waiting.discard(future)
+            if not waiting and self._waiting.get(name) is waiting:
+                del self._waiting[name]
+
+    def _stepped(self, name: str, _spec: ServiceSpec | None, _service: Service | None) -> None:
+        for future in self._waiting.pop(name, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _verdict(verb: str, service: Service, attempt: int) -> bool | None:
+    """Whether the order is carried out, has ended otherwise, or (None) is under way."""
+    at_rest = service.state in AT_REST
+    if verb in ("stop", "kill"):
+        return True if at_rest else None
+    up = service.state in (State.RUNNING, State.COMPLETED) or is_at_ease(service)
+    if up and (verb == "start" or service.attempt > attempt):
+        return True
+    return False if at_rest else None

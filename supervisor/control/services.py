@@ -1,0 +1,174 @@
+"""The endpoints about services."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from supervisor.control import query
+from supervisor.control.problems import ProblemError
+from supervisor.control.replies import json_response
+from supervisor.control.subject import Subject
+from supervisor.control.view import View, names_of, not_ready, service_view
+from supervisor.control.waiting import disconnected, first_done
+from supervisor.core.signals import parse_signal, signal_name
+from supervisor.core.spec import StopScope
+from supervisor.logs.encode import encode
+
+_SLICE = 25
+"""Services looked at in one turn of the loop: /proc is read for each."""
+
+
+class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of an order to signal; a number may be written as JSON Schema has whole numbers: 15, and 15.0 too."""
+
+    signal: str | float
+    scope: StopScope | None = None
+
+
+class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of an order to scale; 3.0 is a whole number too."""
+
+    replicas: Annotated[float, msgspec.Meta(ge=0, le=1000, multiple_of=1)]
+
+
+class Services:
+    """Asking about services, and giving them orders."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    async def all(self, request: Request) -> "ServiceList":
+        """All services, or those whose names match."""
+        matches = query.matcher(request, "name")
+        fleet = self._subject.fleet
+        names = [name for name in fleet.services if matches(name) or matches(fleet.specs[name].base)]
+        return ServiceList(self._subject, names)
+
+    async def one(self, request: Request) -> Response:
+        """One service; all instances of a replicated one."""
+        names = self._subject.orders.resolve(request.path_params["name"])
+        return self._views(request, names)
+
+    def order(self, verb: str) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint of one verb."""
+
+        async def ordered(request: Request) -> Response:
+            wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+            orders = self._subject.orders
+            attempts = orders.give(verb, orders.resolve(request.path_params["name"]))
+            if wait:
+                return await self._wait(request, verb, {verb: attempts}, within, tuple(attempts))
+            return json_response(self._accepted(request, tuple(attempts)), 202)
+
+        return ordered
+
+    async def signal(self, request: Request) -> Response:
+        """Send a signal to the main process, or as far as its stop-scope says."""
+        order = await query.body(request, SignalOrder)
+        wanted = order.signal
+        try:
+            number = parse_signal(
+                str(int(wanted)) if isinstance(wanted, float) and wanted.is_integer() else str(wanted)
+            )
+        except ValueError as error:
+            raise ProblemError(422, str(error)) from None
+        names = self._subject.orders.resolve(request.path_params["name"])
+        self._subject.orders.signal(names, number, order.scope)
+        sent = {"signal": number, "signal_name": signal_name(number)}
+        return json_response({**self._accepted(request, names), **sent})
+
+    async def scale(self, request: Request) -> Response:
+        """Have more or fewer instances of a replicated service."""
+        wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+        order = await query.body(request, ScaleOrder)
+        base = request.path_params["name"]
+        up, gone = self._subject.orders.scale(base, int(order.replicas))
+        names = names_of(self._subject.fleet, base)
+        if not wait:
+            return json_response(self._accepted(request, names), 202)
+        return await self._wait(request, "scale", {"start": up, "stop": gone}, within, names)
+
+    async def _wait(
+        self,
+        request: Request,
+        verb: str,
+        attempts: dict[str, dict[str, int]],
+        within: float | None,
+        names: tuple[str, ...],
+    ) -> Response:
+        """The answer when the order is carried out; a client that goes away meanwhile changes nothing.
+
+        Args:
+            request: the client's.
+            verb: what was ordered, in words.
+            attempts: by the verb whose end is waited for, what the orders returned.
+            within: seconds to wait; None for no limit.
+            names: the services that the answer is about.
+        """
+        done = asyncio.ensure_future(self._all_done(attempts))
+        gone = asyncio.ensure_future(disconnected(request.receive))
+        try:
+            await first_done(done, gone, within=within)
+            if not done.done():
+                raise ProblemError(504, f"{verb} has not come to its end in time; the order stands")
+            failed = done.result()
+        finally:
+            done.cancel()
+            gone.cancel()
+        if failed:
+            states = ", ".join(f"{name} is {self._state(name)}" for name in failed)
+            raise ProblemError(409, f"{verb} ended otherwise: {states}", services=failed)
+        return self._views(request, names)
+
+    async def _all_done(self, attempts: dict[str, dict[str, int]]) -> list[str]:
+        orders = self._subject.orders
+        return [name for verb, those in attempts.items() for name in await orders.done(verb, those)]
+
+    def _views(self, request: Request, names: tuple[str, ...]) -> Response:
+        fleet = self._subject.fleet
+        views = [service_view(fleet, name) for name in names if name in fleet.services]
+        if names == (request.path_params["name"],):
+            if not views:
+                raise ProblemError(404, "a reload has removed the service meanwhile")
+            return json_response(views[0])
+        return json_response({"services": views, "ok": not not_ready(fleet).keys() & set(names)})
+
+    def _accepted(self, request: Request, names: tuple[str, ...]) -> View:
+        name = request.path_params["name"]
+        accepted: View = {"service": name, "accepted": True}
+        if names == (name,):
+            return accepted | {"state": self._state(name)}
+        return accepted | {"state": None, "services": {name: self._state(name) for name in names}}
+
+    def _state(self, name: str) -> str:
+        service = self._subject.fleet.services.get(name)
+        return service.state.value if service is not None else "removed"
+
+
+class ServiceList:
+    """Many services, in slices: nobody waits for a thousand of them, neither the daemon nor its memory."""
+
+    def __init__(self, subject: Subject, names: list[str]) -> None:
+        self._fleet = subject.fleet
+        self._names = names
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """The answer, by ASGI."""
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        ok = not (not_ready(self._fleet).keys() & set(self._names))
+        opening = b'{"services":['
+        for start in range(0, len(self._names), _SLICE):
+            slice_ = [name for name in self._names[start : start + _SLICE] if name in self._fleet.services]
+            views = b",".join([encode(service_view(self._fleet, name)) for name in slice_])
+            if views:
+                await send({"type": "http.response.body", "body": opening + views, "more_body": True})
+                opening = b","
+                await asyncio.sleep(0)
+        end = (opening if opening != b"," else b"") + (b'],"ok":true}' if ok else b'],"ok":false}')
+        await send({"type": "http.response.body", "body": end, "more_body": False})

@@ -1,0 +1,111 @@
+"""What is told of a service: the one place that reads the core's records for clients.
+
+The environment is not shown at all, since secrets live there.
+"""
+
+import time
+
+from supervisor.core.descent import Phase
+from supervisor.core.fleet import Fleet
+from supervisor.core.service import Service, is_at_ease
+from supervisor.core.signals import signal_name
+from supervisor.core.spec import Kind, ServiceSpec
+from supervisor.core.states import AT_REST, Desired, State
+from supervisor.core.wait_status import exit_code, term_signal
+from supervisor.logs.encode import timestamp
+from supervisor.runtime.usage import live_usage
+
+View = dict[str, object]
+
+
+def names_of(fleet: Fleet, name: str) -> tuple[str, ...]:
+    """The services that a name means: itself, or every instance of a replicated service; empty when there is none."""
+    if name in fleet.services:
+        return (name,)
+    return tuple(one for one, spec in fleet.specs.items() if spec.base == name)
+
+
+def service_view(fleet: Fleet, name: str) -> View:
+    """All that clients are told of one service, which exists. Reads /proc."""
+    spec, service = fleet.specs[name], fleet.services[name]
+    base, _, replica = name.partition("#")
+    return {
+        "name": name,
+        "base": base,
+        "replica": int(replica) if replica.isdecimal() else None,
+        "kind": spec.kind.value,
+        "state": service.state.value,
+        "desired": service.desired.value,
+        "reason": service.reason.value,
+        "need": service.need or None,
+        "ready": service.state is State.RUNNING,
+        "healthy": healthy_or_unknown(fleet, name),
+        "pid": service.pid,
+        "attempt": service.attempt,
+        "restarts": max(0, service.attempt - 1),
+        **_times(service),
+        **_last_end(service),
+        **_usage(service),
+        "status_text": service.status_text or None,
+        "next_run": service.next_run,
+        "needs": list(spec.needs),
+        "command": list(spec.command),
+    }
+
+
+def _times(service: Service) -> View:
+    if service.pid is None:
+        return {"started_at": None, "uptime_s": None}
+    uptime = max(0.0, time.monotonic() - service.started_at)
+    return {"started_at": timestamp(time.time() - uptime), "uptime_s": round(uptime, 6)}
+
+
+def _last_end(service: Service) -> View:
+    """How its last process ended."""
+    if service.status is None:
+        return {"exit_code": None, "signal": None, "signal_name": None}
+    signal = term_signal(service.status)
+    if signal:
+        return {"exit_code": None, "signal": signal, "signal_name": signal_name(signal)}
+    return {"exit_code": exit_code(service.status), "signal": None, "signal_name": None}
+
+
+def _usage(service: Service) -> View:
+    usage = live_usage(service.pid) if service.pid is not None else None
+    return {"cpu_s": None, "rss_bytes": None} if usage is None else {"cpu_s": usage[0], "rss_bytes": usage[1]}
+
+
+def is_up(fleet: Fleet) -> bool:
+    """Whether the daemon is not on its way down."""
+    return fleet.phase is Phase.UP
+
+
+def not_ready(fleet: Fleet) -> dict[str, str]:
+    """The services that are not as they should be, with the state of each.
+
+    One that is wanted has to be running; one that has failed counts as well, since nobody ordered that. Completed
+    ones, and those that an order stopped, are as they should be.
+    """
+    return {
+        name: service.state.value
+        for name, service in fleet.services.items()
+        if not _is_as_it_should_be(fleet.specs[name], service)
+    }
+
+
+def _is_as_it_should_be(spec: ServiceSpec, service: Service) -> bool:
+    if service.state is State.RUNNING or is_at_ease(service):
+        return service.healthy
+    if spec.kind is Kind.SCHEDULED and service.desired is Desired.UP:
+        return True  # its runs come and go
+    return service.state in AT_REST and service.state is not State.FAILED and service.desired is Desired.DOWN
+
+
+def has_started(fleet: Fleet) -> bool:
+    """Whether all services have been up, or have ended, at one time since the daemon's start."""
+    return fleet.announced
+
+
+def healthy_or_unknown(fleet: Fleet, name: str) -> bool | None:
+    """Whether the health probes of a service say that it is well; None where there are none."""
+    return None if fleet.specs[name].health is None else fleet.services[name].healthy

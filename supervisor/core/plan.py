@@ -1,0 +1,105 @@
+"""What a new configuration would change: which services, by which keys, and what has to be done about each.
+
+The one table that says which change needs a restart is here.
+"""
+
+from enum import Enum
+
+from supervisor.core.record import Record
+from supervisor.core.spec import FleetSpec, Output, ServiceSpec
+
+
+class Action(Enum):
+    """What a changed service needs."""
+
+    RESTART = "restart"
+    """The process was started in another way than is wanted now."""
+    SIGNAL = "signal"
+    """The process can take it over by itself, when it is told."""
+    NONE = "none"
+    """It is the daemon that does something else from now on; the process goes on."""
+
+
+class ServiceChange(Record):
+    """How one service changes: the keys as the configuration writes them, in order."""
+
+    keys: tuple[str, ...]
+    action: Action
+
+
+class Changes(Record):
+    """All that differs between what is in force and what is wanted, services in the order of their definition.
+
+    Attributes:
+        settings: keys of the daemon's own that differ; they are in force at once.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: dict[str, ServiceChange] = {}  # noqa: RUF012 - copied for each record
+    settings: tuple[str, ...] = ()
+
+
+_KEYS = {
+    "explicit": "environment",
+    "success_codes": "success-exit-status",
+    "success_signals": "success-exit-status",
+}
+"""Fields of a spec whose key is not their own name."""
+
+_WITHOUT_RESTART = frozenset(
+    "needs start_timeout health watchdog restart restart_delay restart_max_delay restart_reset_after restart_limit "
+    "success_codes success_signals stop_signal stop_scope stop_timeout schedule stdout stderr".split()
+)
+"""Fields of a service that the daemon heeds, and its process does not: their change asks nothing of the process."""
+
+_INHERITED_OUTPUT = frozenset({Output.INHERIT, Output.NULL})
+"""Outputs that the process was given itself; all others are a pipe to us, and what we do with it is our matter."""
+
+
+def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetSpec) -> Changes:
+    """What would change.
+
+    Args:
+        settings: the daemon's own settings that are in force.
+        present: the services there are.
+        wanted: the new configuration.
+    """
+    new = wanted.services
+    return Changes(
+        added=tuple(name for name in new if name not in present),
+        removed=tuple(name for name in present if name not in new),
+        changed={
+            name: _service_change(present[name], spec)
+            for name, spec in new.items()
+            if name in present and present[name] != spec
+        },
+        settings=tuple(_key(field) for field in _differing(settings, wanted) if field not in ("services", "templates")),
+    )
+
+
+def needs_restart(old: ServiceSpec, new: ServiceSpec) -> bool:
+    """Whether a process that was started by the old spec has to be started again to be as the new one wants it."""
+    return any(_restarts(field, old, new) for field in _differing(old, new))
+
+
+def _service_change(old: ServiceSpec, new: ServiceSpec) -> ServiceChange:
+    fields = _differing(old, new)
+    action = Action.RESTART if needs_restart(old, new) else Action.NONE
+    return ServiceChange(tuple(dict.fromkeys(map(_key, fields))), action)
+
+
+def _restarts(field: str, old: ServiceSpec, new: ServiceSpec) -> bool:
+    if field in ("stdout", "stderr"):
+        ends = {getattr(old, field), getattr(new, field)}
+        return not ends.isdisjoint(_INHERITED_OUTPUT)
+    return field not in _WITHOUT_RESTART
+
+
+def _differing(old: Record, new: Record) -> list[str]:
+    fields: tuple[str, ...] = old.__match_args__
+    return [field for field in fields if getattr(old, field) != getattr(new, field)]
+
+
+def _key(field: str) -> str:
+    return _KEYS.get(field, field.replace("_", "-"))
