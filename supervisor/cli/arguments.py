@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from supervisor import __version__
-from supervisor.cli.parser import Parser, RawFormatter
+from supervisor.cli.parser import Parser, RawFormatter, completes
 from supervisor.core.record import Record
 from supervisor.core.signals import FORWARDABLE, parse_signal
 
@@ -147,7 +147,7 @@ def _check(parser: argparse.ArgumentParser, arguments: Arguments, *, has_separat
 
 
 def _add_paths(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    paths = parser.add_argument(
         "-c",
         "--config",
         action="append",
@@ -156,10 +156,12 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a file, or a folder of *.toml; may repeat. Default: $PAUSEVISOR_CONFIG, else /etc/pausevisor",
     )
+    completes(paths, "file")
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--log-to", metavar="PATH", help="stdout, stderr or a file, for our records")
+    to = parser.add_argument("--log-to", metavar="PATH", help="stdout, stderr or a file, for our records")
+    completes(to, "file")
     parser.add_argument("--log-level", choices=LEVELS, help="least level of our records")
     parser.add_argument("--log-format", choices=FORMATS, help="default: console on a terminal, else json")
 
@@ -190,15 +192,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "pausevisor run [-c PATH]... [OPTIONS] [-- COMMAND [ARG...]]"
     _add_paths(parser)
     _add_log(parser)
-    parser.add_argument(
+    control = parser.add_argument(
         "--control",
         metavar="PATH",
         help="the control socket, '' for none; default: what is configured, none for a single command alone",
     )
+    completes(control, "file")
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), help="default: uvloop where it is installed")
-    parser.add_argument(
+    signal = parser.add_argument(
         "--parent-death-signal", type=_signal, metavar="SIG", help="signal that we get when our parent dies"
     )
+    completes(signal, "signal")
     single = parser.add_argument_group("for a single command, after --")
     single.add_argument(
         "--signal-scope", choices=("process", "group"), help="who gets the signals we are sent; default: group"

@@ -116,7 +116,7 @@ def meant(listed: Sequence[Service], names: Iterable[str], untouched: str = "") 
     patterns = tuple(dict.fromkeys(names))
     wrong = [pattern for pattern in patterns if not any(matches(service, pattern) for service in listed)]
     if wrong:
-        raise FailedError("\n".join(_unknown(name, listed) for name in wrong) + untouched)
+        raise FailedError("\n".join([*(_unknown(name, listed) for name in wrong), *([untouched] if untouched else [])]))
     return [one for one in listed if not patterns or any(matches(one, pattern) for pattern in patterns)]
 
 
@@ -126,7 +126,7 @@ def _unknown(name: str, listed: Sequence[Service]) -> str:
     if is_pattern(name):
         return f"no service matches {name!r}"
     known = sorted({one[key] for one in listed for key in ("name", "base")})
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    near = get_close_matches(name, known, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known[:20])}" if known else ""
     return f"there is no service {name!r}{hint}"
 

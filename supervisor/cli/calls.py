@@ -1,6 +1,7 @@
 """Arguments of the commands that talk to a running daemon. Not imported on the daemon's own way.
 
-What a word may be is said in the parsers themselves, by :func:`completes`: shell completion is made from them.
+What a word may be is said in the parsers themselves, by :func:`supervisor.cli.parser.completes`: shell completion is
+made from them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from supervisor.cli.arguments import CLIENTS
-from supervisor.cli.parser import Parser
+from supervisor.cli.parser import Parser, completes
 from supervisor.cli.ping import DEFAULT_TIMEOUT, PROBES
 from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal
@@ -82,11 +83,6 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     )
     completes(path, "file")
     return parser
-
-
-def completes(action: argparse.Action, what: str | tuple[str, ...]) -> None:
-    """Say of an argument what a shell may offer for it: words, or ``file``, ``service``, ``signal``, ``base``."""
-    action.completes = what  # type: ignore[attr-defined]
 
 
 # -- what words mean -----------------------------------------------------------------------------------------------

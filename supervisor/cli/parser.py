@@ -34,3 +34,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See argparse."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def completes(action: argparse.Action, what: str | tuple[str, ...]) -> None:
+    """Say of an argument what a shell may offer for it: words, or ``file``, ``service``, ``signal``, ``base``."""
+    action.completes = what  # type: ignore[attr-defined]

@@ -8,7 +8,6 @@ from supervisor.cli.screen import cut, write_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from supervisor.cli.screen import Screen
@@ -59,9 +58,10 @@ class Progress:
         elif record["event"] in ("probe_failed", "child_spawn_failed"):
             self._notes[name] = str(record.get("error", ""))
 
-    def done(self, names: Iterable[str], outcome: str) -> None:
-        """These are not waited for any more."""
-        self._done |= dict.fromkeys(names, outcome)
+    def done(self, name: str, outcome: str, state: str = "") -> None:
+        """It is not waited for any more; in this state, where it is known."""
+        self._done[name] = outcome
+        self._states[name] = state or self._states.get(name, "")
 
     def draw(self) -> None:
         """Draw how it is now."""
@@ -83,10 +83,10 @@ class Progress:
         self._drawn = lines
 
     def _lines(self, took: float) -> list[str]:
-        """Who is under way comes first, as far as there is room, and then those that are done."""
-        names = sorted(self._states, key=lambda name: name in self._done)
+        """All in their order; where there is no room for all, those first that are under way."""
+        names = list(self._states)
         room = max(1, self._screen.height - 2)
-        shown = names if len(names) <= room else names[: room - 1]
+        shown = names if len(names) <= room else sorted(names, key=lambda name: name in self._done)[: room - 1]
         width = max(map(len, shown), default=0)
         lines = [self._line(name, width, took) for name in shown]
         if len(shown) < len(names):

@@ -8,6 +8,7 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Literal
 
     from supervisor.cli.screen import Screen
     from supervisor.cli.words import Service
@@ -74,14 +75,11 @@ def pretty(listed: Sequence[Service], screen: Screen) -> list[str]:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    columns = _fitting(listed, screen.width)
+    columns, widths = _fitting(listed, screen.width)
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for column in columns:
-        is_last = column is columns[-1]
-        table.add_column(
-            column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis",
-            ratio=1 if is_last else None,
-        )  # fmt: skip
+    for column, width in zip(columns, widths, strict=True):
+        justify: Literal["right", "left"] = "right" if column.right else "left"
+        table.add_column(column.name, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for one in listed:
         table.add_row(*(Text(column.cell(one), _cell_style(column, one)) for column in columns))
     console = Console(
@@ -106,14 +104,14 @@ def _cell_style(column: Column, one: Service) -> str:
     return ""
 
 
-def _fitting(listed: Sequence[Service], width: int) -> list[Column]:
-    """The columns for which there is room."""
-    columns = list(COLUMNS)
-    widths = {
-        column.name: max([len(column.name), *(len(column.cell(one)) for one in listed)]) for column in columns[:-1]
-    }
-    least = min(_LEAST_WHY, max((len(COLUMNS[-1].cell(one)) for one in listed), default=0))
-    for column in sorted(columns, key=lambda column: -column.spare):
-        if column.spare and sum(widths[one.name] + _GAP for one in columns[:-1]) + least > width:
+def _fitting(listed: Sequence[Service], width: int) -> tuple[list[Column], list[int]]:
+    """The columns for which there is room, and the width of each; the last one gets what is left."""
+    columns = list(COLUMNS[:-1])
+    natural = {column.name: max([len(column.name), *(len(column.cell(one)) for one in listed)]) for column in COLUMNS}
+    last = natural[COLUMNS[-1].name]
+    for column in sorted(COLUMNS, key=lambda column: -column.spare):
+        if column.spare and sum(natural[one.name] + _GAP for one in columns) + min(last, _LEAST_WHY) > width:
             columns.remove(column)
-    return columns
+    widths = [natural[column.name] for column in columns]
+    left = width - sum(one + _GAP for one in widths)
+    return [*columns, COLUMNS[-1]], [*widths, max(1, min(last, left))]

@@ -127,8 +127,9 @@ class Waiting:
         exchange.close()
         outcomes = _outcomes(exchange, target)
         self.outcomes |= outcomes
+        states = _states(exchange) if self._progress.is_shown else {}
         for name, outcome in outcomes.items():
-            self._progress.done([name], outcome.word)
+            self._progress.done(name, outcome.word, states.get(name, ""))
 
 
 def _outcomes(exchange: Exchange, target: Target) -> dict[str, Outcome]:
@@ -144,3 +145,11 @@ def _outcomes(exchange: Exchange, target: Target) -> dict[str, Outcome]:
         name: Outcome("failed", "" if "services" in document else detail) if name in failed else Outcome("done")
         for name in target.names
     }
+
+
+def _states(exchange: Exchange) -> dict[str, str]:
+    """The states that an answer tells: its own are newer than those of events that are still under way."""
+    if exchange.status >= 400:
+        return {}
+    told = json.loads(exchange.body)
+    return {one["name"]: one["state"] for one in told.get("services", [told]) if "name" in one}

@@ -50,7 +50,7 @@ def _reason(service: Service) -> str:
         limit = _LIMIT if service["reason"] == "restart-limit" else ""
         return ", ".join(part for part in (end or service["reason"], limit) if part)
     if state == "backoff":
-        return f"{end or service['reason']}; it is started again soon"
+        return f"{end or service['reason']}, starts again soon"
     if state == "waiting":
         return f"waits for {_need(service['need'])}" if service.get("need") else "waits for what it needs"
     if state == "starting":

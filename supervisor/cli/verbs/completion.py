@@ -20,9 +20,11 @@ def completion(call: Call) -> int:
     if call.shell in _FIELDS:
         _print_names(call, _FIELDS[call.shell])
         return 0
-    from supervisor.cli.shells import script  # noqa: PLC0415 - it needs every parser
+    # ruff: noqa: PLC0415 - every parser is needed, and one shell
+    from supervisor.cli.shells import bash, fish, zsh
+    from supervisor.cli.shells.tables import commands
 
-    write(script(call.shell))
+    write({"bash": bash, "zsh": zsh, "fish": fish}[call.shell].script(commands()))
     return 0
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from supervisor.cli.words import Service
     from supervisor.control.client import Client
 
-_UNTOUCHED = "; nothing was done"
+_UNTOUCHED = "nothing was done"
 _REPEATABLE = ("stop", "kill")
 """Orders that change nothing when they are given again: where there are too many to wait for all of them at once, they
 are given to all before anybody is waited for."""

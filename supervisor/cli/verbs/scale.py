@@ -21,7 +21,7 @@ def scale(call: Call) -> int:
     if len(wanted) < len(call.replicas):
         raise FailedError("scale: a service is named twice; nothing was done", EX_USAGE)
     listed = asking.services(client)
-    asking.meant(listed, wanted, "; nothing was done")
+    asking.meant(listed, wanted, "nothing was done")
     targets = [_target(name, count) for name, count in wanted.items()]
     if call.waits:
         waiting = Waiting(

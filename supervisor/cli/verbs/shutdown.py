@@ -91,7 +91,7 @@ def _read(events: Exchange, progress: Progress, deadline: float | None) -> dict[
             record = json.loads(line)
             progress.event(record)
             if record.get("to") in _AT_REST and record["event"] == "service_state_changed":
-                progress.done([record["service"]], "done")
+                progress.done(record["service"], "done")
             last = record if record["event"] == "shutdown_finished" else last
         if limit == 0:
             return None
