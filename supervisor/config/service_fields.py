@@ -31,7 +31,7 @@ def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
 _STOP_SIGNAL = Signal(CATCHABLE | {SIGKILL}, {SIGSTOP: "cannot end a process; allowed: any other signal"})
 _RELOAD_SIGNAL = Signal(
     CATCHABLE,
-    {number: "cannot be handled; allowed: a signal that a program can handle" for number in (SIGKILL, SIGSTOP)},
+    dict.fromkeys((SIGKILL, SIGSTOP), "cannot be handled; allowed: a signal that a program can handle"),
 )
 _RESTART_LIMIT = '"none", or a table such as { count = 5, within = "60s" }'
 
