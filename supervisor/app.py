@@ -138,7 +138,7 @@ class Daemon:
         self._sink.attach(self._loop)
         if self._plan.log.targets:
             sinks, renderer = self._open_sinks(), make_renderer(self._plan.log.format or "json", terminal=False)
-            self._journal.tap([sinks.acquire(place, "", render=renderer) for place in self._plan.log.targets])
+            self._journal.mirror([sinks.acquire(place, "", render=renderer) for place in self._plan.log.targets])
         if not isinstance(self._sink, Sink):
             self._open_sinks()  # a file, to be opened again with others
         self._capture.attach(self._loop)

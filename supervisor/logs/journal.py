@@ -44,7 +44,7 @@ class Journal:
     """
 
     __slots__ = (
-        "_early", "_fallback", "_held", "_least", "_max_record", "_output", "_plain", "_render", "_sink", "_taps",
+        "_early", "_fallback", "_held", "_least", "_max_record", "_mirrors", "_output", "_plain", "_render", "_sink",
         "_wall", "seq",
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ class Journal:
         self._plain = hold
         self._output: OutputLines | None = None
         self._early: list[Record] | None = None
-        self._taps: list[Target] = []
+        self._mirrors: list[Target] = []
         self.seq = 0
         sink.on_drain(self._tell_losses)
 
@@ -120,7 +120,7 @@ class Journal:
             self._tell_losses()
         output = self._output or self._open_output()
         stamp = timestamp(self._wall())
-        if self._plain or self._taps or self._early is not None:
+        if self._plain or self._mirrors or self._early is not None:
             records = list(output.records(stamp, self.seq, (service, pid, stream), messages))
             self.seq += len(records)
             self._put(records, output=True)
@@ -142,24 +142,24 @@ class Journal:
             self._sink.write(render(record), output=record["event"] == "output")
 
     def keep(self) -> None:
-        """Keep all records from now on, until there is :meth:`tap`."""
+        """Keep all records from now on, until there is :meth:`mirror`."""
         self._early = []
 
-    def tap(self, targets: Sequence[Target]) -> None:
+    def mirror(self, targets: Sequence[Target]) -> None:
         """Give these all records too: those kept so far, and what comes."""
-        self._taps += targets
+        self._mirrors += targets
         early, self._early = self._early, None
         if early:
-            self._show(early)
+            self._mirror(early)
 
-    def _show(self, records: list[Record]) -> None:
+    def _mirror(self, records: list[Record]) -> None:
         if self._early is not None and len(self._early) < _HELD_MAX:
             self._early += records
-        for target in self._taps:
+        for target in self._mirrors:
             target.records(records)
 
     def _put(self, records: list[Record], *, output: bool = False) -> None:
-        self._show(records)
+        self._mirror(records)
         if self._held is None:
             self._sink.write(b"".join([self._render(record) for record in records]), output=output)
         elif len(self._held) < _HELD_MAX:
@@ -183,7 +183,7 @@ class Journal:
         line = self._render(record)
         if self._sink.offer(line):
             self.seq += 1
-            self._show([record])
+            self._mirror([record])
             return True
         if reason == CLOSED and self._fallback is not None:
             self._fallback.offer(line)
