@@ -41,10 +41,11 @@ def scaled(spec: FleetSpec, base: str, count: int) -> FleetSpec:
     return replace(spec, services=services)
 
 
-def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
+def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effect]:
     """Stop what is gone, restart what changed, start what is new; others keep their process."""
     if fleet.phase is not Phase.UP:
         return []
+    spec = event.spec
     added, changed, removed = compare(fleet.specs, spec.services)
     back = fleet.removed.intersection(spec.services)
     present = {name: service.pid for name, service in fleet.services.items()}
@@ -61,7 +62,7 @@ def reconfigure(fleet: "Fleet", spec: FleetSpec, now: float) -> list[Effect]:
     effects += fleet.bring_up(added, now)
     for name in spec.services:
         effects += fleet.look_at_needs(name, now)  # what somebody waits for may not be needed any more
-    effects += _reload_signals(fleet, present)
+    effects += [] if event.scaled else _reload_signals(fleet, present)
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
     return [Report("info", "config_reloaded", fields), *effects]
 

@@ -244,13 +244,13 @@ class FileTarget(FileWriter):
             return
         origin = (service, pid, stream)
         if self.structured:
-            self.records(self._numbered.records(origin, messages))
+            self.records(self._numbered.lines(origin, messages))
         else:
             self._take(self._as_text(origin, messages))
 
     def records(self, records: Iterable[Mapping[str, object]]) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
-        self._take(b"".join([self._render(dict(record)) for record in records]))
+        self._take(b"".join([self._render(record) for record in self._numbered.records(records)]))
 
     def _take(self, data: bytes) -> None:
         self._idle = self._close_due = False

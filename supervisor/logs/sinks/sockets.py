@@ -53,11 +53,11 @@ class SocketTarget(Buffered):
     def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
         """Take lines; see :class:`~supervisor.logs.targets.Target`."""
         if messages:
-            self.records(self._numbered.records((service, pid, stream), messages))
+            self.records(self._numbered.lines((service, pid, stream), messages))
 
     def records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
-        for record in records:
+        for record in self._numbered.records(records):
             self._put(self._encode(record))
         self._pump()
 

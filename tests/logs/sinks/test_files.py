@@ -74,10 +74,17 @@ def test_records(on: Bench, path: str) -> None:
     made = target(on, FileSink(path, json=True))
     assert made.structured
     made.lines("web", 7, "stdout", [b"one", b"two"])
-    made.records([{"event": "output", "seq": 9, "x": {"y": [1]}, "odd": "\ud800"}])
+    made.records(
+        [{"event": "output", "seq": 9, "x": {"y": [1]}, "odd": "\ud800"}, {"event": "output", "message": "three"}]
+    )
     on.until(lambda: not made.pending, "all is written")
     records = [json.loads(line) for line in content(path).splitlines()]
-    assert [(record["seq"], record.get("message")) for record in records] == [(1, "one"), (2, "two"), (9, None)]
+    assert [(record["seq"], record.get("message")) for record in records] == [
+        (1, "one"),
+        (2, "two"),
+        (9, None),
+        (3, "three"),
+    ]
     assert {"service": "web", "pid": 7, "stream": "stdout", "event": "output", "level": "info"}.items() <= records[
         0
     ].items()
