@@ -29,8 +29,7 @@ from supervisor.runtime.notify import Manager
 from supervisor.runtime.process import become_reaper, close_descriptors, reserve_descriptors
 from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl, controlling_terminal
-from supervisor.runtime.watching.neighbours import Neighbours
-from supervisor.runtime.watching.watches import ServiceWatches
+from supervisor.runtime.watches import Neighbours, ServiceWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

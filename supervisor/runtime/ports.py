@@ -44,6 +44,25 @@ class Loop(Protocol):
         """Run the callback whenever the descriptor is readable."""
 
 
+class WatchLoop(Loop, Protocol):
+    """What watching services needs of an event loop beyond the rest of the shell."""
+
+    def remove_reader(self, fd: int) -> Any:
+        """Watch it no longer."""
+
+    def add_writer(self, fd: int, callback: Callable[..., Any], *args: Any) -> Any:
+        """Run the callback whenever the descriptor is writable."""
+
+    def remove_writer(self, fd: int) -> Any:
+        """Watch it no longer."""
+
+    def create_task(self, coroutine: Any) -> Any:
+        """Run a coroutine."""
+
+    def getaddrinfo(self, host: str, port: int, *, type: int) -> Any:  # noqa: A002 - as asyncio has it
+        """Look up a name, in a thread of the loop's own."""
+
+
 class Launcher(Protocol):
     """Who starts the programs and listens to their output."""
 

@@ -21,8 +21,9 @@ from supervisor.runtime.watching.senders import Senders, Throttle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import WatchLoop
+    from supervisor.runtime.watches import Neighbours
     from supervisor.runtime.watching.inbox import Inbox, Letter
-    from supervisor.runtime.watching.neighbours import Neighbours, WatchLoop
 
 _LETTERS_A_TURN = 16
 _CHANNELS_A_TURN = 4

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervisor.core.spec import ServiceSpec
-    from supervisor.runtime.watching.neighbours import Neighbours, WatchLoop
+    from supervisor.runtime.ports import WatchLoop
+    from supervisor.runtime.watches import Neighbours
     from supervisor.runtime.watching.rounds import Done
 
 LONGEST_SEARCHED = 4096

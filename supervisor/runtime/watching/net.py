@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from supervisor.runtime.watching.neighbours import WatchLoop
+    from supervisor.runtime.ports import WatchLoop
     from supervisor.runtime.watching.rounds import Done
 
     Address = tuple[int, tuple[Any, ...]]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from supervisor.core.service import Service
     from supervisor.core.spec import Probe, ServiceSpec
-    from supervisor.runtime.watching.neighbours import Neighbours, WatchLoop
+    from supervisor.runtime.ports import WatchLoop
+    from supervisor.runtime.watches import Neighbours
     from supervisor.runtime.watching.rounds import Checker
 
     class Armed(Protocol):

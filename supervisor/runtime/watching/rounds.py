@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from supervisor.runtime.ports import Handle
-    from supervisor.runtime.watching.neighbours import WatchLoop
+    from supervisor.runtime.ports import Handle, WatchLoop
 
     Done = Callable[["str | ShortageError"], None]
     """Told what came of a try: empty when all is well, else the error in words, or why it could not be made."""

@@ -6,8 +6,7 @@ from typing import Any
 
 from supervisor.core.record import replace
 from supervisor.core.spec import FileProbe, Restart, ServiceSpec
-from supervisor.runtime.watching.neighbours import Neighbours
-from supervisor.runtime.watching.watches import ServiceWatches
+from supervisor.runtime.watches import Neighbours, ServiceWatches
 from tests.runtime.rig import Rig, service
 from tests.runtime.watching.support import health, ready
 

@@ -12,7 +12,8 @@ from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.spec import Health, Ready, ServiceSpec
 from supervisor.runtime.kernel import Kernel
-from supervisor.runtime.watching.neighbours import Neighbours
+from supervisor.runtime.watches import Neighbours
+from tests.helpers.procfs import wait_until
 from tests.runtime.fakes import Recorder
 
 PATIENCE = 20.0
@@ -131,10 +132,10 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            self.connections += 1
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()
+            self.connections += 1
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
@@ -144,8 +145,9 @@ class Server:
             except Exception as error:  # noqa: BLE001 - told to the test
                 self.problems.append(error)
 
-    def wait(self) -> None:
-        """Wait until every connection is handled."""
+    def wait(self, count: int) -> None:
+        """Wait until so many connections have come and are handled."""
+        wait_until(lambda: self.connections >= count, PATIENCE, f"{count} connections")
         for thread in list(self._threads):
             thread.join(PATIENCE)
             assert not thread.is_alive()

@@ -10,8 +10,8 @@ import pytest
 from supervisor.core.spec import ServiceSpec
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.spawn import SpawnError
+from supervisor.runtime.watches import Neighbours
 from supervisor.runtime.watching.local import LONGEST_SEARCHED, CommandChecker, FileChecker, LineListener
-from supervisor.runtime.watching.neighbours import Neighbours
 from supervisor.runtime.watching.rounds import ShortageError
 from tests.helpers import procfs
 from tests.runtime.fakes import FakeClock, FakeKernel, FakeLoop

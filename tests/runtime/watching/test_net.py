@@ -82,7 +82,7 @@ def test_a_connection_is_enough(real_loop: RunningLoop, host: str) -> None:
     """Somebody listens: that is all that is asked, and the connection is closed again."""
     with serving(accept) as server:
         assert outcome(real_loop, TcpChecker(real_loop.loop, host, server.port)) == ""
-        server.wait()
+        server.wait(1)
         assert (server.connections, server.problems) == (1, [])
 
 

@@ -1,18 +1,42 @@
-"""Who finds out how services are: the door to the room, which the start path loads, so it stays light.
+"""Who finds out how services are: the door to :mod:`supervisor.runtime.watching`.
 
-Most services ask for nothing of it, and are let pass. What is behind is imported for the first that does: what it
-writes to before its program starts, what probes it when the loop runs.
+The start path loads it, so it is a module of its own, and light. Most services ask for nothing of it, and are let pass.
+What is behind is imported for the first that does: what it writes to before its program starts, what probes it when the
+loop runs.
 """
 
 from __future__ import annotations
 
+from supervisor.core.record import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.core.events import Event
     from supervisor.core.service import Service
     from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.kernel import Kernel
+    from supervisor.runtime.ports import Journal, WatchLoop
     from supervisor.runtime.watching.channels import Channels
-    from supervisor.runtime.watching.neighbours import Neighbours, WatchLoop
     from supervisor.runtime.watching.probing import Probing
+
+
+class Neighbours(Record):
+    """What the watches use and do not own.
+
+    Attributes:
+        handle: lets the core decide about an event, at once; called from the loop's callbacks only.
+        listen: shows every line of a service to a listener; None ends it.
+        run: starts a command as the service's program would be, and hands the wait status of its end to a callback;
+            its pid, which leads its process group. Raises SpawnError.
+    """
+
+    kernel: Kernel
+    journal: Journal
+    handle: Callable[[Event], None]
+    listen: Callable[[str, Callable[[list[bytes]], None] | None], None]
+    run: Callable[[ServiceSpec, tuple[str, ...], Callable[[int], None]], int]
 
 
 class ServiceWatches:
