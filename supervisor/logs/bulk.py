@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 from supervisor.core.spec import JsonLines, ServiceLog
 from supervisor.logs.dialects import PREFIX
 from supervisor.logs.journal import LEVELS
-from supervisor.logs.levels import of_value
+from supervisor.logs.levels import is_same_word, of_value
 from supervisor.logs.merge import DEPTH, OTHER_LEVELS, OURS, brackets, level_of_stream, understand
 
 Origin = tuple[str, int, str]
@@ -244,7 +244,7 @@ def _spellings(value: object, ours: str) -> list[tuple[bytes, bytes]]:
     if type(value) is not str and type(value) is not int:
         return []
     spelled = _ENCODER.encode(value)
-    kept = b"" if str(value).lower() == ours else b',"%blevel":%b' % (PREFIX.encode(), spelled)
+    kept = b"" if is_same_word(value, ours) else b',"%blevel":%b' % (PREFIX.encode(), spelled)
     return [
         (b":%b%b%b" % (blank, spelled, end), b':%b"%b"%b%b' % (blank, ours.encode(), kept, end))
         for end in ((b"",) if type(value) is str else (b",", b"}"))

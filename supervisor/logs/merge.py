@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from supervisor.core.spec import JsonLines, ServiceLog
 from supervisor.logs.dialects import PREFIX, free_name
-from supervisor.logs.levels import guess, of_value
+from supervisor.logs.levels import guess, is_same_word, of_value
 
 OURS = ("timestamp", "event", "seq", "service", "pid", "stream", "id", "part", "parts")
 """Names that only we give a value; a child's are kept behind :data:`~supervisor.logs.dialects.PREFIX`."""
@@ -91,7 +91,7 @@ def parse(message: bytes) -> Fields | None:
 def apart(fields: Fields, level: str) -> str:
     """Take a child's names apart from ours, in place: the members that would pass for ours get other names.
 
-    ``level`` goes if it says the same as ours, in whatever case.
+    ``level`` goes if it says the same as ours, by the same word.
 
     Args:
         fields: the members.
@@ -106,7 +106,7 @@ def apart(fields: Fields, level: str) -> str:
     if value is not None:
         said = plain(value)
         level = of_value(said) or level
-        if not isinstance(said, str) or said.lower() != level:
+        if not is_same_word(said, level):
             fields[free_name(PREFIX + "level", fields)] = value
     else:
         level = level_of(fields, level)
