@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from supervisor.core.spec import Destination
-    from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.sinks.registry import Sinks
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.targets import Target
     from supervisor.logs.termination import Witness
 
@@ -270,10 +270,9 @@ def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
         rest = tuple(target for target in rest if target is not file)
     if file is None:
         return open_sink(log.to or os.devnull), rest
-    from supervisor.logs.sinks.files import FileLog  # noqa: PLC0415 - only for who has the log in a file
-    from supervisor.logs.sinks.workers import Workers  # noqa: PLC0415
+    from supervisor.logs.sinks.writer import FileLog  # noqa: PLC0415 - only for who has the log in a file
 
-    return FileLog(file, Workers()), rest
+    return FileLog(file), rest
 
 
 def run(plan: Plan) -> NoReturn:

@@ -225,14 +225,16 @@ def first_spawn_modules(arguments: list[str], launcher: list[str]) -> set[str]:
     return {name.split(".")[0] for name in lines[0].split()[1:]} | set(lines[0].split()[1:])
 
 
-@pytest.fixture(params=["single", "service"])
+@pytest.fixture(params=["single", "service", "files"])
 def command_line(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> list[str]:
-    """A short run in each of the two forms: one command, and a configured service with its output captured."""
+    """A short run in each of the forms: one command, a service with its output captured, and all output in files."""
     if request.param == "single":
         return ["run", "--", "true"]
     path = os.path.join(tmp_path, "service.toml")
     with open(path, "w", encoding="utf-8") as file:
         file.write('[services.web]\ncommand = ["true"]\nrestart = "never"\nstop-timeout = "2s"\n')
+        if request.param == "files":
+            file.write(f'stdout = {{ file = "{tmp_path}/web.log" }}\n[log]\nto = "{tmp_path}/events.log"\n')
     return ["run", "-c", path]
 
 

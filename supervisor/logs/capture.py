@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.spec import Destination, Output
     from supervisor.logs.sink import Sink, Watcher
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.targets import Target, Targets
 
 _CHUNK = 32768

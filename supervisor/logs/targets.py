@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from supervisor.core.spec import Destination
 
+Tell = Callable[..., object]
+"""Writes a record about a target: level, event, and the fields by name."""
+
 
 class Loop(Protocol):
     """What a target needs of an event loop; asyncio's and uvloop's have it."""
