@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from supervisor.control.reloading import Reloader
     from supervisor.core import events as ev
     from supervisor.core.spec import Destination
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.termination import Witness
     from supervisor.runtime.config_watch import ConfigWatch
 
@@ -363,10 +363,9 @@ def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
         rest = tuple(target for target in rest if target is not file)
     if file is None:
         return open_sink(log.to or os.devnull), rest
-    from supervisor.logs.sinks.files import FileLog  # noqa: PLC0415 - only for who has the log in a file
-    from supervisor.logs.sinks.workers import Workers  # noqa: PLC0415
+    from supervisor.logs.sinks.writer import FileLog  # noqa: PLC0415 - only for who has the log in a file
 
-    return FileLog(file, Workers()), rest
+    return FileLog(file), rest
 
 
 def run(plan: Plan) -> NoReturn:

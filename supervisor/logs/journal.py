@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from supervisor.logs.output import OutputLines
     from supervisor.logs.redact import Redactor
     from supervisor.logs.sink import Sink
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.targets import Target
 
     Record = dict[str, object]

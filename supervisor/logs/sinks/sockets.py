@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from supervisor.logs.sink import CLOSED
-from supervisor.logs.sinks.buffered import Buffered, Tell
+from supervisor.logs.sinks.buffered import Buffered
 from supervisor.logs.sinks.numbered import Numbered
+from supervisor.logs.targets import Tell
 
 Address = tuple[int, int, Any]
 """Family, type, and what connect(2) takes."""

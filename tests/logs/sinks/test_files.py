@@ -12,9 +12,9 @@ from supervisor.core.record import replace
 from supervisor.core.spec import FileSink
 from supervisor.logs.lines import Fragment
 from supervisor.logs.sinks import buffered
-from supervisor.logs.sinks.files import FileLog, FileTarget, render_json
+from supervisor.logs.sinks.files import FileTarget, render_json
 from supervisor.logs.sinks.rotation import Outcome
-from supervisor.logs.sinks.workers import Workers
+from supervisor.logs.sinks.writer import FileLog
 from tests.logs.sinks.support import Bench
 from tests.logs.sinks.test_rotation import content, largest_file, whole
 
@@ -340,7 +340,7 @@ def log(on: Bench, path: str) -> FileLog:
 
 def test_the_log_before_there_is_a_loop(path: str) -> None:
     """The file is opened at once, and records wait; at the latest the end writes them."""
-    made = FileLog(FileSink(path, None), Workers())
+    made = FileLog(FileSink(path, None))
     assert os.path.exists(path)
     assert made.write(b"one\n")
     assert content(path) == b""
@@ -354,7 +354,7 @@ def test_a_log_that_cannot_be_opened(tmp_path: os.PathLike[str], kind: str) -> N
     """It is an error of the start."""
     path = os.fspath(tmp_path) if kind == "folder" else os.path.join(tmp_path, "none", "x")
     with pytest.raises(OSError, match=r"Is a directory|No such file") as caught:
-        FileLog(FileSink(path), Workers())
+        FileLog(FileSink(path))
     assert caught.value.filename == path
 
 
