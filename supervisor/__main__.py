@@ -36,9 +36,14 @@ def main() -> None:
     if command == ["run"]:
         gc.disable()  # until the daemon runs: collecting while importing finds nothing, and costs a tenth of the start
         _start_again(unless=not is_script or bool(sys.flags.isolated))
+    mask = _inherited_mask()
+    if command == ["ping"]:
+        from supervisor.cli.ping import ping_quickly  # noqa: PLC0415 - each way imports its own
+
+        ping_quickly(sys.argv[2:], mask)
     from supervisor.cli.main import main as cli  # noqa: PLC0415 - each way imports its own
 
-    cli(sys.argv[1:], _inherited_mask())
+    cli(sys.argv[1:], mask)
 
 
 def _start_again(*, unless: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from supervisor import __version__
+from supervisor.cli.parser import Parser, RawFormatter, completes
 from supervisor.core.record import Record
 from supervisor.core.signals import FORWARDABLE, parse_signal
 
@@ -16,6 +16,33 @@ if TYPE_CHECKING:
 
 FORMATS = ("json", "logfmt", "console")
 LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+OWN = {
+    "run": "run the services, or one command, in the foreground",
+    "pause": "hold the namespaces and reap, whatever is configured",
+    "check": "validate the configuration and print the plan",
+    "schema": "print the JSON Schema of the configuration",
+    "doctor": "say the mode and what works here",
+}
+"""The commands that are the daemon, or need none."""
+
+CLIENTS = {
+    "status": "show the services, and whether all is well",
+    "start": "start services, and wait until they are up",
+    "stop": "stop services, and wait until they are down",
+    "restart": "stop and start services, all at once or one by one",
+    "kill": "end services by KILL; they stay down",
+    "signal": "send services a signal",
+    "scale": "change how many instances of a service there are",
+    "reload": "read the configuration again, or show what that would change",
+    "logs": "show what services have written, and follow it",
+    "events": "show what has happened, and follow it",
+    "shutdown": "end the daemon and all services, in order",
+    "ping": "ask whether the daemon is there, ready, or started",
+    "completion": "print the completion of a shell: bash, zsh or fish",
+}
+"""The commands that talk to a running daemon; :mod:`supervisor.cli.calls` knows their options."""
 
 
 class Rewrite(Record):
@@ -46,41 +73,17 @@ class Arguments(Record):
     events: bool = False
 
 
-class _Formatter(argparse.HelpFormatter):
-    """Knows its width: left to itself it imports shutil and four compression libraries to find it, at every start."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
-        except (OSError, ValueError):
-            columns = 80
-        super().__init__(prog, width=columns - 2)
-
-
-class _RawFormatter(_Formatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the list of commands."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors name the program and where help is, and exit with 2."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
-
-
 def parse(argv: list[str]) -> Arguments:
-    """The arguments of one call; exits with 0 after help and version, with 2 for what is not understood."""
+    """The arguments of one call of our :data:`OWN`, or of none.
+
+    Exits with 0 after help and version, with 2 for what is not understood.
+    """
     head, program = _split(argv)
-    if not head or head[0] not in _COMMANDS:
+    if not head or head[0] not in OWN:
         _without_command(head)
-    # Only the parser that is needed: building all five takes longer than reading the configuration.
+    # Only the parser that is needed: building all of them takes longer than reading the configuration.
     command = head[0]
-    help_text, add = _COMMANDS[command]
-    parser = _Parser(prog=f"pausevisor {command}", description=help_text.capitalize() + ".")
-    add(parser)
+    parser = make_parser(command)
     given = vars(parser.parse_args(head[1:]))
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     arguments = Arguments(command, program=program, **values)
@@ -88,21 +91,30 @@ def parse(argv: list[str]) -> Arguments:
     return arguments
 
 
+def make_parser(command: str) -> argparse.ArgumentParser:
+    """The parser of one of :data:`OWN`."""
+    parser = Parser(prog=f"pausevisor {command}", description=OWN[command].capitalize() + ".")
+    _ADDERS[command](parser)
+    return parser
+
+
 def _without_command(head: list[str]) -> NoReturn:
     """Help, version, or the hint that a command is missing."""
-    commands = "\n".join(f"  {name:8} {text}" for name, (text, _) in _COMMANDS.items())
-    parser = _Parser(
+    own = "\n".join(f"  {name:10} {text}" for name, text in OWN.items())
+    clients = "\n".join(f"  {name:10} {text}" for name, text in CLIENTS.items())
+    parser = Parser(
         prog="pausevisor",
         usage="pausevisor COMMAND [OPTIONS]",
-        description=f"A process supervisor made to be PID 1 of a container.\n\ncommands:\n{commands}",
+        description="A process supervisor made to be PID 1 of a container.\n\n"
+        f"commands:\n{own}\n\ncommands that talk to a running daemon:\n{clients}",
         epilog="The simplest use: pausevisor run -- COMMAND. Options: pausevisor run --help",
     )
-    parser.formatter_class = _RawFormatter
+    parser.formatter_class = RawFormatter
     parser.add_argument("-v", "-V", "--version", action="version", version=f"pausevisor {__version__}")
     parser.parse_known_args(head)
     if head and not head[0].startswith("-"):
-        parser.error(f"{head[0]!r} is no command; there are {', '.join(_COMMANDS)}")
-    parser.error(f"a command is needed: {', '.join(_COMMANDS)}")
+        parser.error(f"{head[0]!r} is no command; there are {', '.join([*OWN, *CLIENTS])}")
+    parser.error(f"a command is needed: {', '.join([*OWN, *CLIENTS])}")
 
 
 def _split(argv: list[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -135,7 +147,7 @@ def _check(parser: argparse.ArgumentParser, arguments: Arguments, *, has_separat
 
 
 def _add_paths(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    paths = parser.add_argument(
         "-c",
         "--config",
         action="append",
@@ -144,10 +156,12 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a file, or a folder of *.toml; may repeat. Default: $PAUSEVISOR_CONFIG, else /etc/pausevisor",
     )
+    completes(paths, "file")
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--log-to", metavar="PATH", help="stdout, stderr or a file, for our records")
+    to = parser.add_argument("--log-to", metavar="PATH", help="stdout, stderr or a file, for our records")
+    completes(to, "file")
     parser.add_argument("--log-level", choices=LEVELS, help="least level of our records")
     parser.add_argument("--log-format", choices=FORMATS, help="default: console on a terminal, else json")
 
@@ -178,15 +192,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "pausevisor run [-c PATH]... [OPTIONS] [-- COMMAND [ARG...]]"
     _add_paths(parser)
     _add_log(parser)
-    parser.add_argument(
+    control = parser.add_argument(
         "--control",
         metavar="PATH",
         help="the control socket, '' for none; default: what is configured, none for a single command alone",
     )
+    completes(control, "file")
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), help="default: uvloop where it is installed")
-    parser.add_argument(
+    signal = parser.add_argument(
         "--parent-death-signal", type=_signal, metavar="SIG", help="signal that we get when our parent dies"
     )
+    completes(signal, "signal")
     single = parser.add_argument_group("for a single command, after --")
     single.add_argument(
         "--signal-scope", choices=("process", "group"), help="who gets the signals we are sent; default: group"
@@ -231,10 +247,10 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
-    "run": ("run the services, or one command, in the foreground", _add_run),
-    "pause": ("hold the namespaces and reap, whatever is configured", _add_log),
-    "check": ("validate the configuration and print the plan", _add_check),
-    "schema": ("print the JSON Schema of the configuration", _add_schema),
-    "doctor": ("say the mode and what works here", _add_doctor),
+_ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "run": _add_run,
+    "pause": _add_log,
+    "check": _add_check,
+    "schema": _add_schema,
+    "doctor": _add_doctor,
 }

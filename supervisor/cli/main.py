@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.cli.arguments import Arguments, parse
+from supervisor.cli.arguments import CLIENTS, Arguments, parse
 from supervisor.core.record import replace
 from supervisor.core.spec import ControlSpec, LogSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 EX_CONFIG = 78
@@ -26,6 +27,10 @@ def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
     """
     if not argv or argv[0] not in ("run", "pause"):
         _as_a_client(inherited_mask)
+    if argv and argv[0] in CLIENTS:
+        from supervisor.cli.clients import run_client  # noqa: PLC0415 - each command imports its own
+
+        os._exit(_ended(lambda: run_client(argv)))
     arguments = parse(argv)
     if arguments.command == "run":
         from supervisor.cli.run import run  # noqa: PLC0415 - each command imports its own
@@ -38,13 +43,18 @@ def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
     from supervisor.cli import inspection  # noqa: PLC0415 - each command imports its own
 
     commands = {"check": inspection.check, "schema": inspection.schema, "doctor": inspection.doctor}
+    os._exit(_ended(lambda: commands[arguments.command](arguments)))
+
+
+def _ended(command: Callable[[], int]) -> int:
+    """Exit code of a command that has printed something; its own, if all of that could be written."""
     try:
-        code = commands[arguments.command](arguments)
+        code = command()
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
         fail(f"pausevisor: cannot write the output: {error.strerror}", 1)
-    os._exit(code)
+    return code
 
 
 def _as_a_client(inherited_mask: frozenset[int]) -> None:

@@ -15,6 +15,7 @@ import fcntl
 import os
 import stat
 
+from supervisor.control.places import default_paths
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervisor.core.spec import ControlSpec
-
-DEFAULT_PATH = "/run/pausevisor.sock"
-FALLBACK_VARIABLE = "XDG_RUNTIME_DIR"
-FALLBACK_NAME = "pausevisor.sock"
 
 LONGEST_PATH = 107
 """Bytes; the address structure has room for 108 with its NUL."""
@@ -155,7 +152,7 @@ def _open_control(
             warnings.append(f"no control socket: {error}; the daemon goes on without")
         return
     reasons = []
-    for path in _default_paths(environ):
+    for path in default_paths(environ):
         try:
             listeners.append(_open_path(path, spec.group, warnings))
         except (RefusedError, AlreadyRunningError) as error:
@@ -163,11 +160,6 @@ def _open_control(
         else:
             return
     warnings.append(f"no control socket: {'; '.join(reasons)}; the daemon goes on without")
-
-
-def _default_paths(environ: Mapping[str, str]) -> list[str]:
-    folder = environ.get(FALLBACK_VARIABLE, "")
-    return [DEFAULT_PATH, *([os.path.join(folder, FALLBACK_NAME)] if os.path.isabs(folder) else [])]
 
 
 def _open_path(path: str, group: str | None, warnings: list[str]) -> Listener:

@@ -108,7 +108,7 @@ def test_the_other_commands(argv: list[str], expected: dict[str, Any]) -> None:
     ("argv", "words"),
     [
         ([], ["a command is needed", "run", "pause", "check", "schema", "doctor"]),
-        (["start"], ["'start'", "run", "pause"]),
+        (["strat"], ["'strat'", "run", "pause", "start", "ping"]),
         (["--nonsense"], ["a command is needed"]),
         (["--", "true"], ["a command is needed"]),
         (["run", "--nonsense"], ["--nonsense"]),

@@ -269,7 +269,7 @@ def test_what_is_no_longer_ours_is_not_removed(path: str) -> None:
 
 def test_the_default_places(folder: str, monkeypatch: pytest.MonkeyPatch, opened: list[Listener]) -> None:
     """The first place that can be had: then the user's own folder, then none with one warning that names both."""
-    monkeypatch.setattr("supervisor.control.listener.DEFAULT_PATH", os.path.join(folder, "missing", "s"))
+    monkeypatch.setattr("supervisor.control.places.DEFAULT_PATH", os.path.join(folder, "missing", "s"))
     found = open_listeners(ControlSpec(), {"XDG_RUNTIME_DIR": folder})
     opened += found.listeners
     assert [listener.address for listener in found.listeners] == [os.path.join(folder, "pausevisor.sock")]

@@ -1,0 +1,41 @@
+"""The parser of one command: argparse, with errors and help in the words of this program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+class Formatter(argparse.HelpFormatter):
+    """Knows its width: left to itself it imports shutil and four compression libraries to find it, at every start."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
+class RawFormatter(Formatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the list of commands."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors name the program and where help is, and exit with 2."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=Formatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def completes(action: argparse.Action, what: str | tuple[str, ...]) -> None:
+    """Say of an argument what a shell may offer for it: words, or ``file``, ``service``, ``signal``, ``base``."""
+    action.completes = what  # type: ignore[attr-defined]

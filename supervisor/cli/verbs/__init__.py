@@ -1,0 +1,1 @@
+"""The commands that talk to a running daemon, one module each; fetching here, and what it looks like elsewhere."""
