@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from supervisor.control.reloading import Reloader
     from supervisor.core import events as ev
     from supervisor.core.spec import Destination
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.termination import Witness
+    from supervisor.runtime.config_watch import ConfigWatch
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
@@ -64,12 +65,14 @@ class Plan(Record):
         sources: the configuration files that were read.
         sockets: descriptors of socket activation, sd_listen_fds(3), that the single command is to have.
         read_again: reads the configuration again; raises an exception that says all its errors, one a line.
+        paths: the absolute paths, of files or folders, that make up the configuration.
         parent_death_signal: what the kernel sends us when our parent dies; None for nothing.
     """
 
     fleet: FleetSpec
     log: LogSpec
     read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    paths: Callable[[], tuple[str, ...]] = tuple
     control: ControlSpec = ControlSpec(socket="")
     loop: str | None = None
     sources: tuple[str, ...] = ()
@@ -88,6 +91,8 @@ class Daemon:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
+        self._config_watch: ConfigWatch | None = None
+        self._config_known = self._look_at_config()
         self._exit_code = 70
         self._single = any(spec.transparent for spec in plan.fleet.services.values())
         self._format = plan.log.format or ("console" if sink.is_terminal else "json")
@@ -177,6 +182,7 @@ class Daemon:
         self._driver.attach(self._loop, SignalSource())
         if self._control is not None:
             self._control.attach(self._loop, self._neighbours())
+        self._watch_config(self._plan.fleet)
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -242,6 +248,25 @@ class Daemon:
         except RejectedError:
             return  # the log has it
 
+    def _look_at_config(self) -> list[object] | None:
+        """What was read, so that a change before we watch it is seen; None where nobody wants it watched."""
+        if not self._plan.fleet.watch_config:
+            return None
+        from supervisor.runtime.config_watch import identities  # noqa: PLC0415 - only where it is asked for
+
+        return identities(self._plan.paths())
+
+    def _watch_config(self, fleet: FleetSpec) -> None:
+        """Watch the configuration from now on, or no longer, as it wants."""
+        if fleet.watch_config and self._config_watch is None:
+            from supervisor.runtime.config_watch import ConfigWatch  # noqa: PLC0415 - only where it is asked for
+
+            self._config_watch = ConfigWatch(self._loop, self._plan.paths, self._reload, self._warn, self._config_known)
+            self._config_known = None
+        elif not fleet.watch_config and self._config_watch is not None:
+            self._config_watch.close()
+            self._config_watch = None
+
     def _neighbours(self) -> ControlNeighbours:
         from supervisor.control.plane import (  # noqa: PLC0415 - where a control socket is wanted
             Neighbours as ControlNeighbours,
@@ -258,7 +283,7 @@ class Daemon:
     def _reloader(self) -> Reloader:
         from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
 
-        return Reloader(self._plan.read_again, self._driver, self._journal)
+        return Reloader(self._plan.read_again, self._driver, self._journal, self._watch_config)
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code
@@ -338,10 +363,9 @@ def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
         rest = tuple(target for target in rest if target is not file)
     if file is None:
         return open_sink(log.to or os.devnull), rest
-    from supervisor.logs.sinks.files import FileLog  # noqa: PLC0415 - only for who has the log in a file
-    from supervisor.logs.sinks.workers import Workers  # noqa: PLC0415
+    from supervisor.logs.sinks.writer import FileLog  # noqa: PLC0415 - only for who has the log in a file
 
-    return FileLog(file, Workers()), rest
+    return FileLog(file), rest
 
 
 def run(plan: Plan) -> NoReturn:

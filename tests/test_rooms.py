@@ -233,7 +233,7 @@ watchdog = "30s"
 """
 
 
-@pytest.fixture(params=["single", "service", "watched"])
+@pytest.fixture(params=["single", "service", "watched", "files"])
 def command_line(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> list[str]:
     """A short run in each form: one command; a service with its output captured and a control socket; one watched."""
     if request.param == "single":
@@ -243,6 +243,8 @@ def command_line(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> 
         file.write(f'[supervisor]\ncontrol = "{os.path.join(tmp_path, "control.sock")}"\n')
         file.write('[services.web]\ncommand = ["true"]\nrestart = "never"\nstop-timeout = "2s"\n')
         file.write(WATCHED if request.param == "watched" else "")
+        if request.param == "files":
+            file.write(f'stdout = {{ file = "{tmp_path}/web.log" }}\n[log]\nto = "{tmp_path}/events.log"\n')
     return ["run", "-c", path]
 
 

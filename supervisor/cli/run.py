@@ -47,6 +47,7 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
         log=replace(log, to=_resolved(log.to, directory)),
         control=control,
         read_again=lambda: _fleet_and_sources(read()),
+        paths=lambda: _paths(arguments, directory),
         loop=arguments.loop,
         sources=sources,
         sockets=sockets,
@@ -93,6 +94,13 @@ def _read(arguments: Arguments, directory: str, inherited_mask: frozenset[int]) 
 
         fleet = add_command(fleet, arguments, os.environ, directory, inherited_mask)
     return fleet, log_spec(arguments, log), control_spec(arguments, control, directory), sources
+
+
+def _paths(arguments: Arguments, directory: str) -> tuple[str, ...]:
+    """The absolute paths that the configuration is read from."""
+    from supervisor.config.places import default_sources  # noqa: PLC0415 - where the configuration is watched
+
+    return tuple(os.path.join(directory, path) for path in arguments.paths or default_sources())
 
 
 def _or_fail(read: Callable[[], Configured]) -> Configured:

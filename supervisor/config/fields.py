@@ -8,7 +8,7 @@ from typing import Any
 
 from supervisor.config.control_fields import CONTROL_FIELDS, check_control
 from supervisor.config.destinations import LogOutput
-from supervisor.config.kinds import Choice, OptionalPath, ServiceName, ServiceReference
+from supervisor.config.kinds import Choice, Flag, OptionalPath, ServiceName, ServiceReference
 from supervisor.config.output_fields import LEVELS
 from supervisor.config.patterns import Pattern
 from supervisor.config.service_fields import SERVICE
@@ -95,6 +95,7 @@ SUPERVISOR: Table[dict[str, Any]] = Table(
         ),
         Field("shutdown-timeout", Duration(), "How long the whole shutdown may take before the rest is killed.", "9s"),
         Field("drain-delay", Duration(), "How long a shutdown waits before it stops the first service.", "0s"),
+        Field("watch-config", Flag(), "Whether to reload when a file of the configuration changes.", default=False),
         *CONTROL_FIELDS,
         Field(
             "termination-message-path",

@@ -29,6 +29,10 @@ def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
 
 
 _STOP_SIGNAL = Signal(CATCHABLE | {SIGKILL}, {SIGSTOP: "cannot end a process; allowed: any other signal"})
+_RELOAD_SIGNAL = Signal(
+    CATCHABLE,
+    dict.fromkeys((SIGKILL, SIGSTOP), "cannot be handled; allowed: a signal that a program can handle"),
+)
 _RESTART_LIMIT = '"none", or a table such as { count = 5, within = "60s" }'
 
 LIFE = (
@@ -121,6 +125,7 @@ LIFE = (
         Duration(),
         "How long it may take to stop before it is killed, 0s for at once; when absent, that of [supervisor].",
     ),
+    Field("reload-signal", _RELOAD_SIGNAL, "The signal that its process gets at each reload, to reload as well."),
 )
 """What runs, when it is started again, and how it is stopped."""
 

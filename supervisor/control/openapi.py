@@ -122,6 +122,7 @@ _CHANGES = _object(
                 }
             ),
         },
+        "signalled": _list(_STRING, "services that do not change, but get their reload-signal"),
         "supervisor": _object({"keys": _list(_STRING, "keys of the daemon's own that differ")}),
     }
 )

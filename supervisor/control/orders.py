@@ -100,7 +100,7 @@ class Orders:
             raise ProblemError(409, f"{base} can't have so many instances: {error}") from None
         present = [name for name, one in spec.services.items() if one.base == base]
         attempts = {name: fleet.services[name].attempt for name in before}
-        self._driver.handle(ev.Reconfigured(spec))
+        self._driver.handle(ev.Reconfigured(spec, scaled=True))
         up = {name: attempts.get(name, 0) for name in present if name not in before}
         return up, {name: attempts[name] for name in before if name not in present}
 

@@ -207,9 +207,14 @@ class DescendantsKilled(Record):
 
 
 class Reconfigured(Record):
-    """The configuration was read again and is good."""
+    """Something else is wanted than before: the configuration was read again and is good, or somebody has scaled.
+
+    Attributes:
+        scaled: only the number of instances is another one; nobody is told to read anything again.
+    """
 
     spec: FleetSpec
+    scaled: bool = False
 
 
 FleetEvent = (

@@ -108,7 +108,7 @@ class Fleet:
             case ev.Reconfigured():
                 from supervisor.core.reload import reconfigure  # noqa: PLC0415 - off the start path
 
-                effects = reconfigure(self, event.spec, now)
+                effects = reconfigure(self, event, now)
             case ev.StartRequested() | ev.RestartRequested():
                 effects = self._order_up(event, now)
             case _:

@@ -399,6 +399,7 @@ class ServiceSpec(Record):
         success_codes: exit codes that count as success.
         success_signals: signals whose death counts as success.
         stop_signal: None for the signal the daemon was sent (TERM or INT), TERM when there was none.
+        reload_signal: what its main process gets at each reload that leaves it running; None for nothing.
         stdout: one place, or several; of several, the words are ``LOG`` only.
         transparent: set for the single-command form only.
     """
@@ -430,6 +431,7 @@ class ServiceSpec(Record):
     stop_signal: int | None = None
     stop_scope: StopScope = StopScope.GROUP
     stop_timeout: float = 8.0
+    reload_signal: int | None = None
     stdout: Output | tuple[Output | Destination, ...] = Output.LOG
     stderr: Output | tuple[Output | Destination, ...] = Output.LOG
     log: ServiceLog = ServiceLog()
@@ -481,6 +483,7 @@ class FleetSpec(Record):
         templates: by the name of a replicated service, what makes its instance of a number.
         termination_message_path: where Kubernetes reads why the container ended; empty for nowhere, None for its
             default path where that exists.
+        watch_config: reload when a file of the configuration changes.
     """
 
     services: dict[str, ServiceSpec] = {}  # noqa: RUF012 - copied for each record
@@ -493,6 +496,7 @@ class FleetSpec(Record):
     orphans: Orphans = Orphans.TERMINATE
     signals: dict[int, SignalAction] = DEFAULT_SIGNALS
     termination_message_path: str | None = None
+    watch_config: bool = False
 
 
 class LogSpec(Record):

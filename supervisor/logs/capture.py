@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.spec import ServiceLog
     from supervisor.logs.sink import Watcher
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.tails import Tails
     from supervisor.logs.targets import Targets
 

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.tails import Tails
     from supervisor.logs.targets import Targets
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from supervisor.logs.output import OutputLines
     from supervisor.logs.redact import Redactor
     from supervisor.logs.sink import Sink
-    from supervisor.logs.sinks.files import FileLog
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.targets import Target
 
     Record = dict[str, object]
@@ -124,7 +124,10 @@ class Journal:
             fields = self.redactor.fields(fields)
         self.seq += 1
         record = {"timestamp": timestamp(self._wall()), "level": level, "event": event, "seq": self.seq, **fields}
-        self._put([record])
+        if self._held is None and self._early is None and not self._mirrors:
+            self._write(self._render(record))
+        else:
+            self._put([record])
         if self._taps:
             self._show(record)
 
@@ -248,7 +251,7 @@ class Journal:
         for target in self._mirrors:
             target.records(records)
 
-    def _write(self, line: bytes, *, output: bool) -> None:
+    def _write(self, line: bytes, *, output: bool = False) -> None:
         if self._corked is None:
             self._sink.write(line, output=output)
             return

@@ -19,6 +19,8 @@ NAMES = {
 }
 """Level by name, in small letters."""
 
+_SHORT = {"warn": "warning", "err": "error"}
+
 _NUMBERS = ((60, "critical"), (50, "error"), (40, "warning"), (30, "info"), (10, "debug"))
 
 _SYSLOG = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
@@ -118,3 +120,11 @@ def of_value(value: object) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return next((level for least, level in _NUMBERS if value >= least), None)
     return None
+
+
+def is_same_word(value: object, level: str) -> bool:
+    """Whether a value of a JSON object says no more than the level that it stands for: its name, or short for it."""
+    if not isinstance(value, str):
+        return False
+    word = value.lower()
+    return _SHORT.get(word, word) == level

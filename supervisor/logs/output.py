@@ -15,16 +15,14 @@ import msgspec
 from msgspec import Raw
 
 from supervisor.core.spec import JsonLines, ServiceLog
-from supervisor.logs import merge
+from supervisor.logs.bulk import Bulk, Origin
 from supervisor.logs.dialects import DIALECTS
 from supervisor.logs.encode import timestamp
 from supervisor.logs.journal import LEVELS
 from supervisor.logs.levels import guess
 from supervisor.logs.lines import Fragment, boundary
+from supervisor.logs.merge import level_of_stream, plain, understand
 from supervisor.logs.pipes import PLAIN
-
-Origin = tuple[str, int, str]
-"""Service, pid and stream a line came from."""
 
 Record = dict[str, object]
 Mark = tuple[int, int, int | None]
@@ -65,33 +63,9 @@ def output_records(origin: Origin, messages: Sequence[bytes], log: ServiceLog, w
         if fields is None:
             record["message"] = message.decode("utf-8", "replace")
         else:
-            record |= {name: merge.plain(value) for name, value in fields.items()}
+            record |= {name: plain(value) for name, value in fields.items()}
         records.append(record)
     return records
-
-
-def understand(
-    message: bytes, stream: str, log: ServiceLog, *, objects: bool = True
-) -> tuple[str, Mapping[str, Raw] | None]:
-    """A message's level, and the members that its record gets instead of a text; None if it is text.
-
-    Args:
-        message: without a newline at its end.
-        stream: where it was written.
-        log: what becomes of it.
-        objects: it may be an object; otherwise it is text whatever it looks like.
-    """
-    level = _level(stream, log)
-    if objects and log.json is not JsonLines.TEXT and type(message) is bytes and merge.is_candidate(message):
-        fields = merge.parse(message)
-        if fields is not None:
-            level = merge.level_of(fields) or level
-            if log.json is JsonLines.EMBED:
-                return level, {"json": Raw(message.replace(b"\n", b" ").decode("utf-8", "replace").encode())}
-            return level, merge.apart(fields, level)
-    if log.level.guess:
-        level = guess(message.decode("utf-8", "replace")) or level
-    return level, None
 
 
 class OutputLines:
@@ -116,7 +90,7 @@ class OutputLines:
         self._dialect = DIALECTS.get(schema)
         self._least = max(LEVELS[least], LEVELS["info"])
         self._open: dict[Origin, tuple[int, int, str]] = {}
-        self._bulk = merge.Bulk()
+        self._bulk = Bulk()
         self.invalid = False
 
     def render(
@@ -134,14 +108,14 @@ class OutputLines:
         Returns:
             The lines, and how many they are.
         """
-        level = _level(origin[2], log)
+        level = level_of_stream(origin[2], log)
         if log.json is JsonLines.TEXT and not log.level.guess and not self._is_heard(level):
             return b"", 0
         if origin not in self._open and max(map(len, messages)) <= self._short(origin):
             if log.json is JsonLines.TEXT:
                 return self._text(stamp, seq, origin, messages, level, guessing=log.level.guess)
             if self._dialect is None and self._least == LEVELS["info"]:
-                return self._mixed(stamp, seq, origin, messages, log)
+                return self._objects(stamp, seq, origin, messages, log)
         lines: list[bytes] = []
         for message in messages:
             lines += self._one(stamp, seq + len(lines), origin, message, log)
@@ -157,7 +131,7 @@ class OutputLines:
                 continue
             if fields is not None:
                 seq += 1
-                yield _head(stamp, level, seq, origin) | {name: merge.plain(value) for name, value in fields.items()}
+                yield _head(stamp, level, seq, origin) | {name: plain(value) for name, value in fields.items()}
                 continue
             if len(message) <= self._max_record and origin not in self._open and type(message) is not Fragment:
                 seq += 1
@@ -195,9 +169,7 @@ class OutputLines:
         msgspec encodes the messages as one array, and it is taken apart between them: a quote inside of a message is
         escaped, so that quote, comma, quote stands nowhere else.
         """
-        texts = self._decode(b"\n".join(messages)).split("\n")
-        if len(texts) != len(messages):  # joined of several lines
-            texts = [self._decode(message) for message in messages]
+        texts = self._decoded(messages)
         if guessing:
             levels = [guess(text) or level for text in texts]
             if self._least > LEVELS["info"]:
@@ -209,44 +181,45 @@ class OutputLines:
             pattern = b"".join([patterns[found] for found in levels])
         else:
             pattern = self._pattern(stamp, level, origin) * len(texts)
-        return pattern % _interleaved(seq, _ENCODER.encode(texts)[2:-2].split(b'","')), len(texts)
+        return pattern % _interleaved(seq, _encoded(texts)), len(texts)
 
-    def _mixed(
+    def _decoded(self, messages: Sequence[bytes]) -> list[str]:
+        texts = self._decode(b"\n".join(messages)).split("\n")
+        if len(texts) != len(messages):  # joined of several lines
+            texts = [self._decode(message) for message in messages]
+        return texts
+
+    def _objects(
         self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog
     ) -> tuple[bytes, int]:
-        """Render messages of which some are objects, in runs of the same kind."""
-        candidates = [message[:1] == b"{" for message in messages]
-        lines: list[bytes] = []
-        start = 0
-        while start < len(messages):
-            end = start + 1
-            while end < len(messages) and candidates[end] == candidates[start]:
-                end += 1
-            run = messages[start:end]
-            render = self._objects if candidates[start] else self._texts
-            lines.append(render(stamp, seq + start, origin, run, log))
-            start = end
-        return b"".join(lines), len(messages)
+        """Render messages of which some are objects; in the best case all, of the ordinary kind."""
+        count = len(messages)
+        pattern = self._object_pattern(stamp, origin)
+        bodies = self._bulk.bodies(messages, origin, log)
+        if None not in bodies:
+            return pattern * count % _interleaved(seq, bodies), count
+        patterns = [pattern] * count
+        texts = [number for number, body in enumerate(bodies) if body is None]
+        values = list(bodies)
+        if texts:
+            decoded = self._decoded([messages[number] for number in texts])
+            level = level_of_stream(origin[2], log)
+            levels = [guess(text) or level for text in decoded] if log.level.guess else [level] * len(texts)
+            by_level = {found: self._pattern(stamp, found, origin) for found in set(levels)}
+            for number, text, found in zip(texts, _encoded(decoded), levels, strict=True):
+                values[number], patterns[number] = text, by_level[found]
+        return b"".join(patterns) % _interleaved(seq, values), count
 
-    def _texts(self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog) -> bytes:
-        level = _level(origin[2], log)
-        return self._text(stamp, seq, origin, messages, level, guessing=log.level.guess)[0]
-
-    def _objects(self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog) -> bytes:
-        level = _level(origin[2], log)
-        bodies = self._bulk.bodies(messages, log.json, level)
-        if bodies is None:
-            return b"".join(
-                [self._one(stamp, number, origin, message, log)[0] for number, message in enumerate(messages, seq)]
-            )
+    def _object_pattern(self, stamp: str, origin: Origin) -> bytes:
+        """The record of an object as a pattern for its number and for what stands behind our fields."""
         service, pid, stream = origin
-        head = b'{"timestamp":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",%%b\n' % (
+        name = _ENCODER.encode(service).replace(b"%", b"%%")
+        return b'{"timestamp":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",%%b\n' % (
             stamp.encode(),
-            _ENCODER.encode(service).replace(b"%", b"%%"),
+            name,
             pid,
             stream.encode(),
         )
-        return head * len(bodies) % _interleaved(seq, bodies)
 
     def _pattern(self, stamp: str, level: str, origin: Origin) -> bytes:
         """The record as a pattern for its number and its message, which is encoded already."""
@@ -300,9 +273,7 @@ class OutputLines:
     def _encode(self, record: Record, fields: Mapping[str, Raw]) -> bytes:
         if self._dialect is None:
             return _ENCODER.encode({**record, **fields}) + b"\n"
-        return (
-            _ENCODER.encode(self._dialect(record, {name: merge.plain(value) for name, value in fields.items()})) + b"\n"
-        )
+        return _ENCODER.encode(self._dialect(record, {name: plain(value) for name, value in fields.items()})) + b"\n"
 
     def _envelope(self, stamp: str, level: str, seq: int, origin: Origin, mark: Mark) -> tuple[bytes, bytes]:
         """What stands before and behind a message that is encoded already."""
@@ -322,11 +293,6 @@ class OutputLines:
         return [(identity, part, parts) for part in range(done + 1, total + 1)]
 
 
-def _level(stream: str, log: ServiceLog) -> str:
-    """What a line has that says nothing of its level."""
-    return log.level.stderr if stream == "stderr" else log.level.stdout
-
-
 def _head(stamp: str, level: str, seq: int | None, origin: Origin, mark: Mark | None = None) -> Record:
     """The fields before the message."""
     service, pid, stream = origin
@@ -340,7 +306,26 @@ def _head(stamp: str, level: str, seq: int | None, origin: Origin, mark: Mark | 
     return record
 
 
-def _interleaved(seq: int, values: Sequence[bytes]) -> tuple[Any, ...]:
+def _body(level: str, fields: Mapping[str, Raw]) -> bytes:
+    """An object's record from its level on."""
+    return b'"level":"%b"%b%b' % (level.encode(), b"," if fields else b"", _ENCODER.encode(fields)[1:])
+
+
+def _bodies(merged: tuple[bytes, bool] | None, level: str) -> list[bytes] | None:
+    """The records of objects that were merged together, each from its first member on."""
+    if merged is None:
+        return None
+    text, said = merged
+    bodies = text[1:].split(b"\n{")
+    return bodies if said else [b'"level":"%b",%b' % (level.encode(), body) for body in bodies]
+
+
+def _encoded(texts: Sequence[str]) -> list[bytes]:
+    """The insides of JSON strings."""
+    return _ENCODER.encode(texts)[2:-2].split(b'","')
+
+
+def _interleaved(seq: int, values: Sequence[bytes | None]) -> tuple[Any, ...]:
     """The numbers from ``seq`` on, and the values, in turns."""
     count = len(values)
     mixed: list[object] = [None] * (2 * count)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from supervisor.core.spec import Destination
     from supervisor.logs.journal import Journal
     from supervisor.logs.sink import Sink
-    from supervisor.logs.sinks.files import FileLog
     from supervisor.logs.sinks.registry import Sinks
+    from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.targets import Target
 
 

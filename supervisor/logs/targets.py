@@ -6,6 +6,9 @@ Light modules import this for the type checker only.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+Tell = Callable[..., object]
+"""Writes a record about a target: level, event, and the fields by name."""
+
 
 class Loop(Protocol):
     """What a target needs of an event loop; asyncio's and uvloop's have it."""

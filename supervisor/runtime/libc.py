@@ -1,4 +1,4 @@
-"""The calls of the C library that Python lacks: signalfd, prctl, timerfd_create, capget and capset, all of section 2.
+"""The calls of the C library that Python lacks, all of section 2, such as signalfd, timerfd_create and inotify_init1.
 
 ctypes is imported with this module, so who must be quick imports it late.
 """
@@ -43,6 +43,24 @@ def prctl(option: int, value: int) -> int:
         OSError: as prctl(2) says.
     """
     return _checked("prctl", _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+
+
+def inotify() -> int:
+    """A descriptor that becomes readable when something happens in a watched folder; non-blocking, close-on-exec.
+
+    Raises:
+        OSError: as inotify_init1(2) says.
+    """
+    return _checked("inotify_init1", _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> None:
+    """Watch a file or folder for what the mask says, inotify(7).
+
+    Raises:
+        OSError: as inotify_add_watch(2) says.
+    """
+    _checked("inotify_add_watch", _libc.inotify_add_watch(fd, os.fsencode(path), ctypes.c_uint32(mask)))
 
 
 def capabilities() -> tuple[int, int, int]:

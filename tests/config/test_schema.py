@@ -362,3 +362,12 @@ def test_the_examples_of_the_manual_load(page: str, least: int) -> None:
     assert len(examples) >= least
     for example in examples:
         assert load_text(example).sources
+
+
+def test_the_examples_of_the_page_about_sinks_load() -> None:
+    """So is every example there."""
+    with open(os.path.join(os.path.dirname(MANUAL), "sinks.md"), encoding="utf-8") as file:
+        examples = re.findall(r"^```toml\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        assert load_text(example).sources

@@ -467,3 +467,26 @@ def test_reason_of_a_reload() -> None:
     world = World(spec("a"))
     world.send(ev.Reconfigured(replace(world.spec, services={})))
     assert world.fleet.services["a"].reason is Reason.RELOAD
+
+
+def test_a_reload_signals_who_goes_on() -> None:
+    """A reload-signal goes to processes that stay, of unchanged services too; not to the new, restarted or removed."""
+    world = World(
+        spec("same", reload_signal=SIGHUP),
+        spec("other", reload_signal=SIGHUP),
+        spec("again", reload_signal=SIGHUP),
+        spec("gone", reload_signal=SIGHUP),
+        spec("mute"),
+    )
+    new = [
+        spec("same", reload_signal=SIGHUP),
+        spec("other", stop_timeout=1.0, reload_signal=SIGUSR1),
+        spec("mute"),
+        spec("new", reload_signal=SIGHUP),
+    ]
+    new.append(spec("again", directory="/srv", reload_signal=SIGHUP))
+    world.send(ev.Reconfigured(replace(world.spec, services={one.name: one for one in new})))
+    assert world.signals() == [("gone", SIGTERM), ("again", SIGTERM), ("same", SIGHUP), ("other", SIGUSR1)]
+    assert [effect.scope for effect in world.effects if isinstance(effect, fx.SendSignal)][2:] == [
+        StopScope.PROCESS
+    ] * 2

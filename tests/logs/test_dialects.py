@@ -1,6 +1,8 @@
 """Records in the schemas of others: what each asks for is there, and nothing gets lost or forged."""
 
 import json
+import os
+import re
 from typing import Any
 
 import pytest
@@ -83,15 +85,15 @@ def test_ecs_lines() -> None:
         "ecs.version": "8.11.0",
     }
     assert line("ecs", b"100 % \xe2\x82\xac") == head | {"message": "100 % \u20ac"}
-    assert line("ecs", b'{"msg":"x","a":1,"@timestamp":"t","event.action":"child_exited","seq":9,"level":"warn"}') == {
+    assert line("ecs", b'{"msg":"x","a":1,"@timestamp":"t","event.action":"child_exited","seq":9,"level":"fatal"}') == {
         **head,
-        "log.level": "warning",
+        "log.level": "critical",
         "message": "x",
         "a": 1,
         "child_@timestamp": "t",
         "child_event.action": "child_exited",
         "child_seq": 9,
-        "child_level": "warn",
+        "child_level": "fatal",
     }
 
 
@@ -185,3 +187,28 @@ def test_every_event(schema: str, name: str) -> None:
     for value in record.values():
         if isinstance(value, str) and value not in {"info", STAMP_TEXT}:
             assert value in text
+
+
+def test_the_examples_of_the_manual_are_real() -> None:
+    """What the manual shows of each schema is what is written."""
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "logs.md")
+    with open(path, encoding="utf-8") as file:
+        manual = file.read()
+    record = EXITED | {"seq": 42, "tail": ["KeyError: 'user'"]}
+    message = re.findall(r"^```\n(\{.*\})\n```$", manual, re.MULTILINE)[0].encode()
+    origin = ("web", 7, "stdout")
+    real = {}
+    for schema in ("native", *DIALECTS):
+        lines = OutputLines(16384, schema=schema)
+        shown = lines.render(STAMP_TEXT, 41, origin, [message], MERGE)[0]
+        if schema == "native":
+            shown = lines.render(STAMP_TEXT, 40, origin, [b"ready to serve"])[0] + shown
+        else:
+            shown = make_renderer("json", terminal=False, schema=schema)(record) + shown
+        real[schema] = shown.decode().splitlines()
+    examples = [
+        line
+        for block in re.findall(r"^```json\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert examples == [*real["native"], *real["ecs"], *real["gcp"], *real["otel"]]

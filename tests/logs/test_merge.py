@@ -62,8 +62,10 @@ def merged(line: bytes, **more: Any) -> dict[str, Any]:
     [
         (b'{"a":1,"b":[1,{"c":null}],"d":"x"}', {"level": "info", "a": 1, "b": [1, {"c": None}], "d": "x"}),
         (b'{"level":"error","msg":"x"}', {"level": "error", "msg": "x"}),
-        (b'{"level": "WARN", "message": "x"}', {"level": "warning", "child_level": "WARN", "message": "x"}),
+        (b'{"level": "WARN", "message": "x"}', {"level": "warning", "message": "x"}),
         (b'{"level":"INFO"}', {"level": "info"}),
+        (b'{"level":"err"}', {"level": "error"}),
+        (b'{"level":"fatal"}', {"level": "critical", "child_level": "fatal"}),
         (b'{"a":1, "level": "Error" ,"b":2}', {"level": "error", "a": 1, "b": 2}),
         (b'{"level":30,"time":1,"msg":"x"}', {"level": "info", "child_level": 30, "time": 1, "msg": "x"}),
         (b'{"a":1,"level":50}', {"level": "error", "child_level": 50, "a": 1}),

@@ -28,7 +28,7 @@ def test_records_are_those_of_the_log() -> None:
     head = {"timestamp": STAMP_TEXT, "event": "output", "service": "web", "pid": 7, "stream": "stdout"}
     assert tails.last("web") == [
         head | {"level": "error", "message": "ERROR: x"},
-        head | {"level": "warning", "child_level": "warn", "child_pid": 1},
+        head | {"level": "warning", "child_pid": 1},
     ]
     assert tails.last("other") == []
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -149,37 +148,6 @@ def test_files_are_opened_again_by_a_signal(start: Launcher, place: How, loop: s
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["event"] == "shutdown_finished"
     assert {event["action"] for event in events if event.get("signal_name") == "SIGUSR1"} == {"reopen-logs"}
-
-
-@pytest.mark.parametrize("way", ["create", "copytruncate"])
-def test_logrotate(start: Launcher, way: str) -> None:
-    """The real logrotate, renaming and signalling, or copying and truncating: the daemon writes on in the new file."""
-    if shutil.which("logrotate") is None:
-        pytest.skip("logrotate is not installed")
-    web = path_in(start, "web.log")
-    script = numbers(start)
-    daemon = start.services(
-        signals({"SIGUSR1": "reopen-logs"}),
-        service("web", "sh", "-c", script, stdout={"file": web, "max-size": "none"}),
-    )
-    configuration, state = path_in(start, "logrotate.conf"), path_in(start, "state")
-    with open(configuration, "w", encoding="utf-8") as file:
-        after = f"postrotate\nkill -USR1 {daemon.pid}\nendscript\n" if way == "create" else ""
-        file.write(f'"{web}" {{\nrotate 9\nsize 1\n{way}\nsu root root\n{after}}}\n')
-    for turn in range(3):
-        procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size > 20, 20, "lines are written")
-        subprocess.run(["logrotate", "--force", "--state", state, configuration], check=True)
-        if way == "create":
-            daemon.wait_events(turn + 1, "logs_reopened")
-    wait_for_all(start)
-    assert daemon.stop() == 0
-    lines = [line for turn in (3, 2, 1) for line in read(f"{web}.{turn}").split()] + read(web).split()
-    if way == "create":
-        assert lines == [str(number) for number in range(300)]
-    else:
-        # what comes between copy and truncation is lost, logrotate(8) says so; nothing is torn, doubled or a hole
-        assert lines == sorted(set(lines), key=int)
-        assert len(lines) > 200
 
 
 @pytest.mark.namespace

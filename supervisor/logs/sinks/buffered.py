@@ -8,13 +8,19 @@ and in between every ten seconds at most, so that the losses of a sink that gets
 ``sink_recovered``. It costs a timer only while something waits.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from collections import deque
-from collections.abc import Callable
 
 from supervisor.logs.sink import BLOCKED, IO_ERROR, reason_of
-from supervisor.logs.targets import Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.logs.targets import Loop, Tell
 
 CAPACITY = 1 << 20
 """Bytes buffered for each sink."""
@@ -23,9 +29,6 @@ _TELL_EVERY = 10.0
 """Seconds between two records of losses of one sink."""
 
 _JITTER = 0.1
-
-Tell = Callable[..., object]
-"""Writes a record: level, event, and the fields by name."""
 
 
 class Buffered:

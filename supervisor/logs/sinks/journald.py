@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from supervisor.core.spec import JournaldSink
 from supervisor.logs.encode import to_json
-from supervisor.logs.sinks.buffered import Tell
 from supervisor.logs.sinks.severity import severity
 from supervisor.logs.sinks.sockets import SocketTarget
+from supervisor.logs.targets import Tell
 
 _FACILITY = 3  # daemon
 _MOST_FIELDS = 1000

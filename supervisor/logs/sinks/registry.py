@@ -5,10 +5,11 @@ import time
 from supervisor.core.record import replace
 from supervisor.core.spec import Destination, FileSink, JournaldSink, SyslogSink
 from supervisor.logs.sink import Sink
-from supervisor.logs.sinks.buffered import Buffered, Tell
-from supervisor.logs.sinks.files import FileLog, FileTarget, FileWriter, Render, render_json
+from supervisor.logs.sinks.buffered import Buffered
+from supervisor.logs.sinks.files import FileTarget, Render, render_json
 from supervisor.logs.sinks.workers import Workers
-from supervisor.logs.targets import Loop, Target
+from supervisor.logs.sinks.writer import FileLog, FileWriter
+from supervisor.logs.targets import Loop, Target, Tell
 
 _PLACEHOLDER = "{service}"
 

@@ -13,16 +13,20 @@ What holds, whatever happens in between:
 * somebody else may rename the file (logrotate's ``create``), truncate it (``copytruncate``) or remove it at any time.
 """
 
-import contextlib
+from __future__ import annotations
+
+import _thread
 import os
 import stat
-import threading
 import time
-import zlib
-from collections.abc import Callable
 
-from supervisor.core.spec import FileSink
 from supervisor.logs.sinks.birth import birth_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.core.spec import FileSink
 
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MODE = 0o640
@@ -77,7 +81,7 @@ class RotatingFile:
         self._born = 0.0
         self._whole = True  # what is in the file ends with a newline
         self._hold_off = 0.0
-        self._names = threading.Lock()  # held while files are renamed: compress() looks for its file by number
+        self._names = _thread.allocate_lock()  # held while files are renamed: compress() looks for its file by number
 
     def write(self, data: bytes) -> Outcome:
         """Append whole lines, or a piece of a line whose rest will follow.
@@ -304,8 +308,7 @@ class RotatingFile:
             os.fsync(target)
             self._put_in_place(partial, (found.st_dev, found.st_ino))
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
+            _remove(partial)
             raise
         finally:
             os.close(target)
@@ -322,7 +325,16 @@ class RotatingFile:
             os.unlink(partial)
 
 
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return  # it has its name already
+
+
 def _gzip(source: int, target: int) -> None:
+    import zlib  # noqa: PLC0415 - who compresses pays for it
+
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     while chunk := os.read(source, _CHUNK):
         _write_all(target, packer.compress(chunk))

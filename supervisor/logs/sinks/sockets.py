@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from supervisor.logs.sink import CLOSED
-from supervisor.logs.sinks.buffered import Buffered, Tell
+from supervisor.logs.sinks.buffered import Buffered
 from supervisor.logs.sinks.numbered import Numbered
+from supervisor.logs.targets import Tell
 
 Address = tuple[int, int, Any]
 """Family, type, and what connect(2) takes."""
@@ -53,11 +54,11 @@ class SocketTarget(Buffered):
     def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
         """Take lines; see :class:`~supervisor.logs.targets.Target`."""
         if messages:
-            self.records(self._numbered.records((service, pid, stream), messages))
+            self.records(self._numbered.lines((service, pid, stream), messages))
 
     def records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
-        for record in records:
+        for record in self._numbered.records(records):
             self._put(self._encode(record))
         self._pump()
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from supervisor.core.spec import SyslogSink
 from supervisor.logs.encode import encode
 from supervisor.logs.lines import boundary
-from supervisor.logs.sinks.buffered import Tell
 from supervisor.logs.sinks.severity import severity
 from supervisor.logs.sinks.sockets import SocketTarget, is_numeric, resolve
 from supervisor.logs.sinks.workers import Workers
+from supervisor.logs.targets import Tell
 
 _SD_ID = "pausevisor@32473"
 """Who is not in IANA's list has a private enterprise number; 32473 is the one that RFC 5612 keeps for all."""

@@ -12,9 +12,9 @@ from supervisor.core.record import replace
 from supervisor.core.spec import FileSink
 from supervisor.logs.lines import Fragment
 from supervisor.logs.sinks import buffered
-from supervisor.logs.sinks.files import FileLog, FileTarget, render_json
+from supervisor.logs.sinks.files import FileTarget, render_json
 from supervisor.logs.sinks.rotation import Outcome
-from supervisor.logs.sinks.workers import Workers
+from supervisor.logs.sinks.writer import FileLog
 from tests.logs.sinks.support import Bench
 from tests.logs.sinks.test_rotation import content, largest_file, whole
 
@@ -74,10 +74,17 @@ def test_records(on: Bench, path: str) -> None:
     made = target(on, FileSink(path, json=True))
     assert made.structured
     made.lines("web", 7, "stdout", [b"one", b"two"])
-    made.records([{"event": "output", "seq": 9, "x": {"y": [1]}, "odd": "\ud800"}])
+    made.records(
+        [{"event": "output", "seq": 9, "x": {"y": [1]}, "odd": "\ud800"}, {"event": "output", "message": "three"}]
+    )
     on.until(lambda: not made.pending, "all is written")
     records = [json.loads(line) for line in content(path).splitlines()]
-    assert [(record["seq"], record.get("message")) for record in records] == [(1, "one"), (2, "two"), (9, None)]
+    assert [(record["seq"], record.get("message")) for record in records] == [
+        (1, "one"),
+        (2, "two"),
+        (9, None),
+        (3, "three"),
+    ]
     assert {"service": "web", "pid": 7, "stream": "stdout", "event": "output", "level": "info"}.items() <= records[
         0
     ].items()
@@ -333,7 +340,7 @@ def log(on: Bench, path: str) -> FileLog:
 
 def test_the_log_before_there_is_a_loop(path: str) -> None:
     """The file is opened at once, and records wait; at the latest the end writes them."""
-    made = FileLog(FileSink(path, None), Workers())
+    made = FileLog(FileSink(path, None))
     assert os.path.exists(path)
     assert made.write(b"one\n")
     assert content(path) == b""
@@ -347,7 +354,7 @@ def test_a_log_that_cannot_be_opened(tmp_path: os.PathLike[str], kind: str) -> N
     """It is an error of the start."""
     path = os.fspath(tmp_path) if kind == "folder" else os.path.join(tmp_path, "none", "x")
     with pytest.raises(OSError, match=r"Is a directory|No such file") as caught:
-        FileLog(FileSink(path), Workers())
+        FileLog(FileSink(path))
     assert caught.value.filename == path
 
 
