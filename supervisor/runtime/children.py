@@ -169,7 +169,7 @@ class Children:
         child = self._children.get(pid)
         if child is None:
             if pid in self._helpers:
-                self._clear_group(pid, SIGKILL)  # nothing that it started outlives it
+                self._end_group(pid)
             elif self._journal.wants("info"):
                 self._zombie = self._kernel.stat(pid)
                 self._zombie_owner = self._owner(pid)
@@ -303,6 +303,15 @@ class Children:
             return  # it has ended by itself
         except OSError as error:
             self._journal.emit("warning", "supervisor_warning", message=f"cannot signal pid {pid}: {error}")
+
+    def _end_group(self, pid: int) -> None:
+        """Nothing that a helper has started outlives it, as far as it is still in its group."""
+        try:
+            self._kernel.kill_group(pid, SIGKILL)
+        except ProcessLookupError:
+            return  # it failed before it led a group
+        except OSError as error:
+            self._journal.emit("warning", "supervisor_warning", message=f"cannot kill process group {pid}: {error}")
 
     def _clear_group(self, pgrp: int, signal: int) -> None:
         try:

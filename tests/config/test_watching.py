@@ -1,6 +1,8 @@
 """Readiness, health and watchdog in a file: what each key takes, what is refused and with which words."""
 
 import json
+import os
+import re
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -288,3 +290,13 @@ def test_schema_and_loader_agree_on_addresses(text: str) -> None:
         return
     document = {"services": {"web": {"command": ["x"], "ready": {"tcp": text}}}}
     assert VALIDATOR.is_valid(document) is accepts(document), text
+
+
+def test_the_examples_of_the_page_load() -> None:
+    """Every example in the page about readiness is a file that the loader takes."""
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "readiness.md")
+    with open(path, encoding="utf-8") as file:
+        examples = re.findall(r"^```toml\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
+    assert len(examples) >= 5
+    for example in examples:
+        assert load_text(example).fleet.services

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from resource import struct_rusage
 from typing import Any
 
+from supervisor.core.service import Service
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from supervisor.core.spec import ServiceSpec
 from supervisor.runtime.kernel import CLD_CONTINUED, CLD_EXITED, CLD_STOPPED, Kernel, Stat
@@ -523,3 +524,39 @@ class FakeManager:
         if self.refuses is not None:
             raise self.refuses
         self.told.append(message)
+
+
+class FakeWatches:
+    """Watches that find nothing out, and remember what they are shown.
+
+    Attributes:
+        shown: names and states, None for a service that is gone.
+        on_hear: what a service's last words lead to, by its name.
+    """
+
+    def __init__(self, failpoints: Failpoints | None = None) -> None:
+        self.shown: list[tuple[str, str | None]] = []
+        self.on_hear: dict[str, Callable[[], object]] = {}
+        self._failpoints = failpoints or Failpoints()
+
+    def prepare(self, spec: ServiceSpec) -> tuple[dict[str, str], dict[int, int]]:
+        """Nothing is needed."""
+        self._failpoints.pass_by("prepare")
+        return {spec.name: ""}, {}
+
+    def discard(self, spec: ServiceSpec) -> None:
+        """Nothing was made."""
+
+    def started(self, spec: ServiceSpec, pid: int) -> None:
+        """Nothing was made."""
+
+    def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
+        """Remember."""
+        self._failpoints.pass_by("follow")
+        assert (spec is None) is (service is None)
+        self.shown.append((name, None if service is None else service.state.value))
+
+    def hear(self, name: str) -> None:
+        """Do what the test wants."""
+        self._failpoints.pass_by("hear")
+        self.on_hear.pop(name, lambda: None)()

@@ -18,6 +18,7 @@ from tests.runtime.fakes import (
     FakeLoop,
     FakeManager,
     FakeSignals,
+    FakeWatches,
     Recorder,
 )
 
@@ -31,6 +32,7 @@ class Rig:
     """The driver and its small world.
 
     Attributes:
+        ears: watches that are shown all and hear what a test wants.
         finished: exit codes that the driver has ended with.
         reloads: how often it was told to read the configuration again.
         reloaded: what such a reading brings; None for nothing.
@@ -46,6 +48,7 @@ class Rig:
         self.launcher = FakeLauncher(self.kernel, self.failpoints)
         self.groups = FakeGroups(self.kernel, self.failpoints)
         self.manager = FakeManager(self.failpoints)
+        self.ears = FakeWatches(self.failpoints)
         self.finished: list[int] = []
         self.reloads = 0
         self.reloaded: FleetSpec | None = None
@@ -58,6 +61,7 @@ class Rig:
             reload=self._reload,
             finished=self.finished.append,
             groups=self.groups,
+            watches=self.ears,
         )
         self.driver = Driver(self.fleet, outside)
         self.loop.readable_when(lambda fd: fd == self.signals.fd and bool(self.signals.pending))

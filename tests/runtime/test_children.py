@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from supervisor.core import events as ev
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP
 from supervisor.core.spec import OnFailure, Restart, StopScope, Transparent, WhenDone
 from supervisor.runtime.lineage import VARIABLE
@@ -218,3 +219,65 @@ def test_adopted_processes_are_looked_at_once() -> None:
     for _ in range(5):
         rig.exits("web")
     assert rig.failpoints.passed["stat"] == before
+
+
+# -- helpers, and other main processes
+
+
+def test_a_helper_is_nobodys_news() -> None:
+    """Its wait status goes to who asked for it; there is no record, whatever it does, and its group ends with it."""
+    rig = make()
+    told: list[int] = []
+    helper = rig.kernel.add("check")
+    left = rig.kernel.add("sleep", helper.pid, pgrp=helper.pid, obeys=set())
+    rig.driver.helper(helper.pid, told.append)
+    rig.kernel.stops(helper.pid, SIGSTOP)
+    rig.settle()
+    rig.kernel.continues(helper.pid)
+    rig.settle()
+    before = len(rig.journal.records)
+    rig.kernel.exits(helper.pid, 3)
+    rig.loop.settle()
+    assert told == [3 << 8]
+    assert (left.pid, SIGKILL) in rig.kernel.sent
+    assert [record["pid"] for record in rig.journal.records[before:]] == [left.pid]
+    rig.assert_sound()
+
+
+def test_a_helper_that_never_led_a_group() -> None:
+    """One whose start failed before it had a group of its own: nobody else's is signalled."""
+    rig = make()
+    told: list[int] = []
+    helper = rig.kernel.add("pausevisor", pgrp=1)
+    rig.driver.helper(helper.pid, told.append)
+    rig.kernel.exits(helper.pid, 127)
+    rig.loop.settle()
+    assert told == [127 << 8]
+    assert rig.kernel.sent == []
+    assert rig.events("supervisor_warning") == []
+    rig.assert_sound()
+
+
+def test_heard_out_before_the_end_is_news() -> None:
+    """A main process that names another one with its last words has not ended the service."""
+    rig = make()
+    first = rig.pid("web")
+    heir = rig.kernel.add("web", first)
+    rig.ears.on_hear["web"] = lambda: rig.driver.handle(ev.Notified("web", first, main_pid=heir.pid))
+    rig.exits("web", 0)
+    assert (rig.state("web"), rig.pid("web")) == ("running", heir.pid)
+    assert rig.events("child_exited") == []
+    assert orphan_record(rig, first)["exit_code"] == 0
+    rig.exits("web", 3)
+    assert rig.events("child_exited", service="web", pid=heir.pid, exit_code=3)
+    rig.assert_sound()
+
+
+def test_hearing_that_fails_keeps_no_end_back() -> None:
+    """A mistake of ours while a service is heard out is told of, and its end is too."""
+    rig = make()
+    rig.failpoints.arm("hear", 1, RuntimeError("injected"))
+    rig.exits("web", 3)
+    assert rig.events("internal_error", where="hearing web")
+    assert rig.state("web") == "failed"
+    assert rig.events("child_exited", service="web", exit_code=3)

@@ -20,6 +20,8 @@ PLACES = [
     "descendants",
     "emit",
     "environment",
+    "follow",
+    "hear",
     "kill",
     "kill_control_group",
     "kill_group",

@@ -195,15 +195,23 @@ class Channels:
             channel = self._of_fd.get(fd)
             if channel is None:
                 continue  # what the one before said has closed it
-            if channel.inbox is not None and fd == channel.inbox.fd:
-                more = self._read_letters(channel, channel.inbox)
-            else:
-                more = self._read_pipe(channel)
-            if more and fd in self._of_fd:
+            try:
+                more = self._read(fd, channel)
+            except Exception as error:  # noqa: BLE001 - what it is about stays readable: not to be read on at once
                 self._pause(fd)
+                where, text = f"reading what {channel.service} says", f"{type(error).__name__}: {error}"
+                self._out.journal.emit("error", "internal_error", where=where, error=text)
+            else:
+                if more:
+                    self._pause(fd)
+
+    def _read(self, fd: int, channel: Channel) -> bool:
+        if channel.inbox is not None and fd == channel.inbox.fd:
+            return self._read_letters(channel, channel.inbox)
+        return self._read_pipe(channel)
 
     def _pause(self, fd: int) -> None:
-        if self._epoll is None or self._loop is None:
+        if self._epoll is None or self._loop is None or fd not in self._of_fd:
             return
         self._epoll.unregister(fd)
         if not self._paused:

@@ -15,6 +15,7 @@ from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.spec import FdProbe, NotifyProbe, ServiceSpec
 from supervisor.runtime.watching.channels import Channels
+from supervisor.runtime.watching.inbox import Inbox, Letter
 from tests.runtime.fakes import FakeClock, FakeKernel
 from tests.runtime.watching.support import RunningLoop, World, descriptors, ready, spec
 
@@ -310,6 +311,29 @@ def test_a_quiet_service_is_heard_beside_a_flood(bench: Bench) -> None:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def test_our_own_mistakes_are_no_busy_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be read is told of as a defect, at a bounded pace; others are read on, and so is this one later."""
+    address = bench.start()
+    other = bench.start(replace(NOTIFYING, name="quiet"))
+    real, failed = Inbox.read, 0
+
+    def read(self: Inbox) -> Letter | None:
+        nonlocal failed
+        if self.address == address and failed < 5:
+            failed += 1
+            raise OSError(12, "Cannot allocate memory")
+        return real(self)
+
+    monkeypatch.setattr(Inbox, "read", read)
+    began = time.monotonic()
+    send(address, b"READY=1")
+    send(other, b"READY=1")
+    bench.wait(2)
+    assert failed == 5
+    assert time.monotonic() - began > 0.06
+    assert len(bench.world.journal.events("internal_error", where="reading what web says")) == 5
 
 
 def test_closed_while_it_is_paused(bench: Bench) -> None:
