@@ -31,6 +31,7 @@ class Rig:
 
     Attributes:
         finished: exit codes that the driver has ended with.
+        reopened: how often it was told to open the log files again.
         reloads: how often it was told to read the configuration again.
         reloaded: what such a reading brings; None for nothing.
     """
@@ -46,6 +47,7 @@ class Rig:
         self.manager = FakeManager(self.failpoints)
         self.finished: list[int] = []
         self.reloads = 0
+        self.reopened = 0
         self.reloaded: FleetSpec | None = None
         self.fleet = Fleet(replace(FleetSpec(services={spec.name: spec for spec in services}), **settings))
         outside = Outside(
@@ -55,6 +57,7 @@ class Rig:
             manager=cast("Manager", self.manager),
             reload=self._reload,
             finished=self.finished.append,
+            reopen_logs=self._reopen_logs,
         )
         self.driver = Driver(self.fleet, outside)
         self.loop.readable_when(lambda fd: fd == self.signals.fd and bool(self.signals.pending))
@@ -63,6 +66,10 @@ class Rig:
     def _child_died(self, _pid: int) -> None:
         if (SIGCHLD, 0) not in self.signals.pending:  # it coalesces
             self.signals.pending.append((SIGCHLD, 0))
+
+    def _reopen_logs(self) -> None:
+        self.failpoints.pass_by("reopen_logs")
+        self.reopened += 1
 
     def _reload(self) -> None:
         self.failpoints.pass_by("reload")

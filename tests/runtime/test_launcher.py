@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.spec import Output, ServiceSpec, Transparent
+from supervisor.core.spec import FileSink, Output, ServiceSpec, Transparent
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.spawn import SpawnError
 from tests.helpers import procfs
@@ -103,6 +103,14 @@ def test_both_streams_go_to_the_log(capture: Capture, spawner: Spawner) -> None:
     assert words[0] == "stdout: out\n"
     assert words[1].startswith("stderr: err\n")
     assert capture.discarded == []
+
+
+def test_streams_may_go_elsewhere(capture: Capture, spawner: Spawner) -> None:
+    """Whoever captures is told where the lines go; to the log alone where nothing is said."""
+    places = (Output.LOG, FileSink("/x"))
+    code, words = launch(capture, spawner, spec("sh", "-c", "echo out", stdout=places))
+    assert (code, words) == (0, ["stdout: out\n", "stderr: "])
+    assert capture.places == {"stdout": places, "stderr": None}
 
 
 def test_streams_may_go_nowhere(capture: Capture, spawner: Spawner) -> None:
