@@ -16,6 +16,7 @@ from supervisor.core.spec import (
     Forward,
     OnFailure,
     Orphans,
+    ReopenLogs,
     Restart,
     ServiceSpec,
     Shutdown,
@@ -386,6 +387,16 @@ def test_unlisted_signal_is_reported_and_ignored() -> None:
         {"signal": 12, "signal_name": "SIGUSR2", "action": "ignore", "sender_pid": 42}
     ]
     assert world.signals() == []
+
+
+def test_a_signal_may_have_log_files_opened_again() -> None:
+    """It does nothing else, and nothing on the way down, where they are about to be closed."""
+    world = World(spec("a"), signals={SIGUSR1: ReopenLogs(), SIGTERM: Shutdown()})
+    world.send(ev.SignalReceived(SIGUSR1))
+    assert [type(effect) for effect in world.effects[-2:]] == [fx.Report, fx.ReopenLogs]
+    assert world.reports("signal_received")[0]["action"] == "reopen-logs"
+    world.send(TERM).send(ev.SignalReceived(SIGUSR1))
+    assert sum(isinstance(effect, fx.ReopenLogs) for effect in world.effects) == 1
 
 
 def test_one_shutdown_whoever_orders_it() -> None:

@@ -34,6 +34,7 @@ class Rig:
     Attributes:
         ears: watches that are shown all and hear what a test wants.
         finished: exit codes that the driver has ended with.
+        reopened: how often it was told to open the log files again.
         reloads: how often it was told to read the configuration again.
         reloaded: what such a reading brings; None for nothing.
     """
@@ -51,6 +52,7 @@ class Rig:
         self.ears = FakeWatches(self.failpoints)
         self.finished: list[int] = []
         self.reloads = 0
+        self.reopened = 0
         self.reloaded: FleetSpec | None = None
         self.fleet = Fleet(replace(FleetSpec(services={spec.name: spec for spec in services}), **settings))
         outside = Outside(
@@ -62,6 +64,7 @@ class Rig:
             finished=self.finished.append,
             groups=self.groups,
             watches=self.ears,
+            reopen_logs=self._reopen_logs,
         )
         self.driver = Driver(self.fleet, outside)
         self.loop.readable_when(lambda fd: fd == self.signals.fd and bool(self.signals.pending))
@@ -70,6 +73,10 @@ class Rig:
     def _child_died(self, _pid: int) -> None:
         if (SIGCHLD, 0) not in self.signals.pending:  # it coalesces
             self.signals.pending.append((SIGCHLD, 0))
+
+    def _reopen_logs(self) -> None:
+        self.failpoints.pass_by("reopen_logs")
+        self.reopened += 1
 
     def _reload(self) -> None:
         self.failpoints.pass_by("reload")

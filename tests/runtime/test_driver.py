@@ -24,6 +24,7 @@ from supervisor.core.spec import (
     Forward,
     OnFailure,
     Orphans,
+    ReopenLogs,
     Restart,
     RestartLimit,
     ServiceSpec,
@@ -411,6 +412,15 @@ def test_a_signal_nobody_configured_is_reported_and_ignored() -> None:
     rig.signal(SIGUSR2)
     assert rig.events("signal_received", signal=SIGUSR2, action="ignore")
     assert rig.kernel.sent == []
+    rig.assert_sound()
+
+
+def test_log_files_are_opened_again() -> None:
+    """By the signal that is configured to do it."""
+    rig = Rig(service("web"), signals={SIGUSR1: ReopenLogs()})
+    rig.start()
+    rig.signal(SIGUSR1)
+    assert rig.reopened == 1
     rig.assert_sound()
 
 

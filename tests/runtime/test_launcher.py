@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor.core.service import Service
-from supervisor.core.spec import Isolation, Output, ServiceLog, ServiceSpec, Transparent
+from supervisor.core.spec import FileSink, Isolation, Output, ServiceLog, ServiceSpec, Transparent
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.spawn import SpawnError
 from tests.helpers import procfs
@@ -110,6 +110,14 @@ def test_both_streams_go_to_the_log(capture: Capture, spawner: Spawner) -> None:
     assert words[0] == "stdout: out\n"
     assert words[1].startswith("stderr: err\n")
     assert capture.discarded == []
+
+
+def test_streams_may_go_elsewhere(capture: Capture, spawner: Spawner) -> None:
+    """Whoever captures is told where the lines go; to the log alone where nothing is said."""
+    places = (Output.LOG, FileSink("/x"))
+    code, words = launch(capture, spawner, spec("sh", "-c", "echo out", stdout=places))
+    assert (code, words) == (0, ["stdout: out\n", "stderr: "])
+    assert capture.places == {"stdout": places, "stderr": None}
 
 
 def test_streams_may_go_nowhere(capture: Capture, spawner: Spawner) -> None:

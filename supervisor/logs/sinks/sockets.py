@@ -27,7 +27,10 @@ _SILENCE = 30_000
 """Milliseconds for which the other side of a stream may leave data unacknowledged; tcp(7), TCP_USER_TIMEOUT."""
 
 _CONFIRM = 0.5
-"""Seconds without an error after which a datagram that was sent while down counts as a sign of life."""
+"""Seconds without an error after which a connection, or a datagram that was sent while down, is a sign of life.
+
+A load balancer that has nobody behind it accepts, and hangs up.
+"""
 
 _CHUNK = 1 << 16
 
@@ -167,14 +170,15 @@ class SocketTarget(Buffered):
         self._offset = 0
         if self._loop is not None and self._socket is not None:
             self._loop.add_reader(self._socket.fileno(), self._on_readable)
-        if self._stream:
-            self._worked()
+        if self.down and self._stream:
+            self._confirm_later()
         self._pump()
 
     def _disconnect(self) -> None:
         connection, self._socket = self._socket, None
         if connection is None:
             return
+        self._attempt += 1  # timers of this connection are of no use any more
         if self._loop is not None:
             self._loop.remove_reader(connection.fileno())
             self._loop.remove_writer(connection.fileno())
@@ -242,17 +246,23 @@ class SocketTarget(Buffered):
             self._send_too_long(connection, self._queue[0])
         if self.down and self._loop is not None:
             self._probing = True  # it is kept until nobody has complained about it
-            self._loop.call_later(_CONFIRM, self._confirm, self._attempt)
+            self._confirm_later()
         else:
             self._pop()
 
+    def _confirm_later(self) -> None:
+        if self._loop is not None:
+            self._loop.call_later(_CONFIRM, self._confirm, self._attempt)
+
     def _confirm(self, attempt: int) -> None:
-        """A datagram is out for a while and nobody has complained: that is all the sign of life there is."""
-        if self._probing and attempt == self._attempt:
+        """Nobody has hung up or complained for a while: that is all the sign of life there is."""
+        if attempt != self._attempt:
+            return
+        if self._probing:
             self._probing = False
             self._pop()
-            self._worked()
-            self._pump()
+        self._worked()
+        self._pump()
 
     def _pop(self) -> None:
         self._size -= len(self._queue.popleft())

@@ -8,6 +8,7 @@ import re
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -345,6 +346,30 @@ def test_nobody_accepts(on: Bench, server: Server) -> None:
     on.until(lambda: len(on.told) > 1, "the recovery is told")
     assert [event for event, _ in on.told] == ["sink_failed", "sink_recovered"]
     again.close()
+
+
+def test_somebody_accepts_and_hangs_up(on: Bench, server: Server) -> None:
+    """A balancer with nobody behind it is no daemon: it is not taken for one again and again, and tried less often."""
+    made = target(on, SyslogSink("tcp", "127.0.0.1", server.port))
+    times: list[float] = []
+
+    def hung_up() -> bool:
+        made.lines("web", 7, "stdout", [b"one"])
+        return accept_and_hang_up(server)
+
+    while len(times) < 5:
+        on.until(hung_up, "it connects again")
+        times.append(time.monotonic())
+    assert times[4] - times[3] > times[2] - times[1]
+    assert [event for event, _ in on.told if event != "log_lines_dropped"] == ["sink_failed"]
+
+
+def accept_and_hang_up(server: Server) -> bool:
+    """Do so if somebody connects."""
+    if not select.select([server.listener], [], [], 0)[0]:
+        return False
+    server.listener.accept()[0].close()
+    return True
 
 
 def test_a_connection_that_is_never_made(on: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
