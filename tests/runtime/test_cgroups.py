@@ -134,6 +134,28 @@ def test_kill_leaves_nobody(ground: Ground) -> None:
 
 
 @WRITABLE
+def test_whose_a_process_is(ground: Ground) -> None:
+    """Of a living one, of one in a group below, and of a zombie, also when the group is removed already."""
+    pid = ground.start("sleep", "100")
+    assert ground.groups.owner(pid) == "web"
+    below = f"{ground.folder}/web.service/below"
+    os.mkdir(below)
+    with open(f"{below}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write(str(pid))
+    assert ground.groups.owner(pid) == "web"
+    os.kill(pid, signal.SIGKILL)
+    procfs.wait_until(lambda: procfs.state(pid) == "Z", 10, "it is a zombie")
+    assert ground.groups.owner(pid) == "web"
+    procfs.wait_until(lambda: ground.state("populated") == "0", 10, "the group is empty")
+    os.rmdir(below)
+    ground.groups.left("web")
+    assert ground.listed() == []
+    assert ground.groups.owner(pid) == "web"
+    assert ground.groups.owner(os.getpid()) is None
+    assert ground.groups.owner(2**22 + 1) is None
+
+
+@WRITABLE
 def test_freezing(ground: Ground) -> None:
     """A frozen group does not run, is killed all the same, and runs when it is thawed or entered again."""
     pid = ground.start("sleep", "100")
