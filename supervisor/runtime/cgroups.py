@@ -114,8 +114,8 @@ class ControlGroups:
             paths = [line[3:] for line in read_lines(f"/proc/{pid}/cgroup") if line.startswith("0::")]
         except OSError:
             return None  # it has gone, or /proc is not there
-        # it may have made groups of its own below
-        group = paths[0].partition(ours)[2].partition("/")[0] if paths else ""
+        # it may have made groups of its own below; of a zombie the group may be removed already, and is called so
+        group = paths[0].removesuffix(" (deleted)").partition(ours)[2].partition("/")[0] if paths else ""
         return group.removesuffix(_SUFFIX) if group.endswith(_SUFFIX) else None
 
     def kill(self, name: str) -> bool:

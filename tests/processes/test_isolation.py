@@ -14,7 +14,9 @@ from tests.helpers.settings import program, service, table
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 NOBODY = pwd.getpwnam("nobody")
-SLEEP = ("sleep", "1000")
+SLEEP = ("sh", "-c", "echo up; sleep 1000 & wait")
+"""Says when it is there: before that the loader has files open, and /proc shows no environment."""
+
 UNPRIVILEGED = {"user": 65534}
 """Conditions: the daemon is somebody who may become nobody else."""
 
@@ -30,7 +32,7 @@ def read(pid: int, name: str) -> str:
 def seen(daemon: Daemon, pid: int) -> dict[str, Any]:
     """All that /proc shows of a service's process, by a pid from a record."""
     outside = daemon.outside(pid)
-    procfs.wait_until(lambda: "sleep" in read(outside, "comm"), 20, "the program runs")
+    daemon.wait_line("up", pid=pid)
     status = procfs.status(outside)
     return {
         **{field: " ".join(status[field].split()) for field in _STATUS},
@@ -205,8 +207,9 @@ def test_each_refusal_names_the_setting(start: Launcher, loop: str) -> None:
         failures = daemon.events("child_spawn_failed", service=f"s{index}")
         assert [found["stage"] for found in failures] == [stage] * 4
         assert words in failures[0]["error"]
-    daemon.assert_no_zombie()
-    assert procfs.children(daemon.pid) == [daemon.wait_event("child_started", service="plain")["pid"]]
+    main = daemon.wait_event("child_started", service="plain")["pid"]
+    # a child that has told its failure is about to end, and is no zombie yet
+    procfs.wait_until(lambda: procfs.children(daemon.pid) == [main], 20, "those that failed are reaped")
     links = list(procfs.descriptors(daemon.pid).values())
     halves = [link for link in links if link.startswith("pipe:") and links.count(link) == 1]
     assert len(halves) == 4  # its own two streams, and those of the one that runs
@@ -317,3 +320,58 @@ def test_a_missing_secret_fails_its_service_alone(start: Launcher, place: How) -
     os.rename(f"{path}.new", path)
     assert seen(daemon, daemon.wait_event("child_started", service="web")["pid"])["environment"]["TOKEN"] == "x"
     assert daemon.stop() == 0
+
+
+@ROOT
+@pytest.mark.namespace
+def test_a_probe_is_what_its_service_is(start: Launcher, place: How, loop: str) -> None:
+    """Its command runs as the service's user, with its environment, secrets, limits and umask."""
+    folder = start.folder
+    secret = write(folder, "secret", f"{VALUE}\n")
+    script = (
+        'echo $(id -un) $(umask) $(ulimit -n) $HOME $(echo $TOKEN | wc -c) $PAUSEVISOR_SERVICE >&2; test -n "$TOKEN"'
+    )
+    probe = ["sh", "-c", f"({script}) 2>/dev/shm/{os.path.basename(folder)}"]
+    daemon = start.services(
+        service(
+            "web",
+            *SLEEP,
+            user="nobody",
+            umask="0022",
+            limits={"nofile": 77},
+            secret_files={"TOKEN": secret},
+            ready={"command": probe, "interval": "20ms"},
+        ),
+        options=("--loop", loop),
+        how=place,
+    )
+    try:
+        daemon.wait_event("service_state_changed", service="web", to="running")
+        with open(f"/dev/shm/{os.path.basename(folder)}", encoding="utf-8") as file:
+            assert file.read() == f"nobody 0022 77 /nonexistent {len(VALUE) + 1} web\n"
+    finally:
+        os.unlink(f"/dev/shm/{os.path.basename(folder)}")
+    assert daemon.stop() == 0
+
+
+@pytest.mark.namespace
+def test_a_secret_that_a_service_prints_is_not_in_the_log(start: Launcher, place: How, loop: str) -> None:
+    """From its very first line on, in the last lines of its end too, and at each start with the value of then."""
+    secret = write(start.folder, "secret", f"{VALUE}-1\n")
+    daemon = start.services(
+        service(
+            "web",
+            *("sh", "-c", 'echo "token=$TOKEN"; echo "$TOKEN" >&2; sleep 0.1; exit 3'),
+            secret_files={"TOKEN": secret},
+            restart_delay="200ms",
+            restart_limit={"count": 1, "within": "60s"},
+        ),
+        options=("--loop", loop),
+        how=place,
+    )
+    daemon.wait_event("restart_scheduled")
+    write(start.folder, "secret.new", f"{VALUE}-2")
+    os.rename(os.path.join(start.folder, "secret.new"), secret)
+    assert daemon.wait() == 3
+    assert len(daemon.events("output", stream="stdout")) == 2
+    assert VALUE not in daemon.text("stdout")

@@ -93,7 +93,7 @@ def test_a_process_starts_in_its_group(ground: Ground) -> None:
     assert ground.groups.members("web") == [pid]
     (line,) = [line for line in read_lines(f"/proc/{pid}/cgroup") if line.startswith("0::")]
     assert line.endswith(f"/pausevisor-{os.getpid()}/web.service")
-    assert set(procfs.descriptors(pid)) == {0, 1, 2}
+    assert not any("cgroup" in link for link in procfs.descriptors(pid).values())
     assert ground.warnings == []
 
 
@@ -131,6 +131,28 @@ def test_kill_leaves_nobody(ground: Ground) -> None:
     procfs.wait_until(lambda: len(ground.groups.members("web")) > 20, 20, "it forks")
     assert ground.groups.kill("web") is True
     procfs.wait_until(lambda: ground.state("populated") == "0", 20, "the group is empty")
+
+
+@WRITABLE
+def test_whose_a_process_is(ground: Ground) -> None:
+    """Of a living one, of one in a group below, and of a zombie, also when the group is removed already."""
+    pid = ground.start("sleep", "100")
+    assert ground.groups.owner(pid) == "web"
+    below = f"{ground.folder}/web.service/below"
+    os.mkdir(below)
+    with open(f"{below}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write(str(pid))
+    assert ground.groups.owner(pid) == "web"
+    os.kill(pid, signal.SIGKILL)
+    procfs.wait_until(lambda: procfs.state(pid) == "Z", 10, "it is a zombie")
+    assert ground.groups.owner(pid) == "web"
+    procfs.wait_until(lambda: ground.state("populated") == "0", 10, "the group is empty")
+    os.rmdir(below)
+    ground.groups.left("web")
+    assert ground.listed() == []
+    assert ground.groups.owner(pid) == "web"
+    assert ground.groups.owner(os.getpid()) is None
+    assert ground.groups.owner(2**22 + 1) is None
 
 
 @WRITABLE
