@@ -14,18 +14,22 @@ from importlib.machinery import PathFinder
 
 from supervisor import __version__
 from supervisor.core.fleet import Fleet
-from supervisor.core.record import Record
-from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
+from supervisor.core.record import Record, replace
+from supervisor.core.spec import ControlSpec, FileSink, FleetSpec, LogSpec, ServiceSpec
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
-from supervisor.logs.sink import Sink, open_sink
+from supervisor.logs.places import Places
+from supervisor.logs.sink import Sink, is_file, open_sink
+from supervisor.runtime.cgroups import ControlGroups
 from supervisor.runtime.driver import Driver, Outside
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.notify import VARIABLE as NOTIFY_SOCKET
 from supervisor.runtime.notify import Manager
 from supervisor.runtime.process import become_reaper, close_descriptors, reserve_descriptors
+from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl, controlling_terminal
+from supervisor.runtime.watches import Neighbours, ServiceWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +37,24 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from supervisor.control.listener import Opened
-    from supervisor.control.plane import ControlPlane, Neighbours
+    from supervisor.control.plane import ControlPlane
+    from supervisor.control.plane import Neighbours as ControlNeighbours
     from supervisor.control.reloading import Reloader
+    from supervisor.core import events as ev
+    from supervisor.core.spec import Destination
+    from supervisor.logs.sinks.writer import FileLog
+    from supervisor.logs.termination import Witness
+    from supervisor.runtime.config_watch import ConfigWatch
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
 
 _STALLED_AFTER = 1.0
 """Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
+
+
+_TERMINATION_LOG = "/dev/termination-log"
+"""The default of Kubernetes."""
 
 
 class Plan(Record):
@@ -51,12 +65,14 @@ class Plan(Record):
         sources: the configuration files that were read.
         sockets: descriptors of socket activation, sd_listen_fds(3), that the single command is to have.
         read_again: reads the configuration again; raises an exception that says all its errors, one a line.
+        paths: the absolute paths, of files or folders, that make up the configuration.
         parent_death_signal: what the kernel sends us when our parent dies; None for nothing.
     """
 
     fleet: FleetSpec
     log: LogSpec
     read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    paths: Callable[[], tuple[str, ...]] = tuple
     control: ControlSpec = ControlSpec(socket="")
     loop: str | None = None
     sources: tuple[str, ...] = ()
@@ -71,10 +87,12 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink, opened: Opened | None) -> None:
+    def __init__(self, plan: Plan, sink: Sink | FileLog, opened: Opened | None) -> None:
         self._plan = plan
         self._sink = sink
         self._loop: Any = None
+        self._config_watch: ConfigWatch | None = None
+        self._config_known = self._look_at_config()
         self._exit_code = 70
         self._single = any(spec.transparent for spec in plan.fleet.services.values())
         self._format = plan.log.format or ("console" if sink.is_terminal else "json")
@@ -82,25 +100,53 @@ class Daemon:
             sink,
             level=plan.log.level,
             max_record=plan.log.max_record,
-            hold=self._format != "json",
+            hold=self._format != "json" or plan.log.schema != "native",
             fallback=Sink(2) if plan.log.to == "stdout" else None,
         )
         self._control = _make_control(opened, self._journal)
-        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record)
+        if plan.log.redact:
+            self._journal.redact(plan.log.redact)
+        if plan.log.targets:
+            self._journal.keep()
+        self._places = Places(self._journal, sink)
+        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record, targets=self._places)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
+        self._witness = self._call_witness()
         fleet = Fleet(plan.fleet, salt=int.from_bytes(os.urandom(8)))
+        groups = ControlGroups(self._warn, kernel.descendants)
+        self._watches = ServiceWatches(
+            Neighbours(
+                kernel=kernel,
+                journal=self._journal,
+                handle=self._handle,
+                listen=self._capture.listen,
+                run=self._run_helper,
+            )
+        )
+        self._launcher = ProgramLauncher(
+            self._capture,
+            terminal,
+            self._launched,
+            watches=self._watches,
+            redact=self._journal.add_secret,
+            groups=groups,
+            output_closed=lambda: self._places.end(_STALLED_AFTER),
+        )
         self._driver = Driver(
             fleet,
             Outside(
                 kernel=kernel,
-                journal=self._journal,
-                launcher=ProgramLauncher(self._capture, terminal, self._launched),
+                journal=self._witness or self._journal,
+                launcher=self._launcher,
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
+                reopen_logs=self._places.reopen,
                 job_control=self._job_control,
+                groups=groups,
+                watches=self._watches,
             ),
         )
 
@@ -124,12 +170,19 @@ class Daemon:
         from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
         from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
 
-        self._journal.use(make_renderer(self._format, terminal=self._sink.is_terminal), plain=self._format != "json")
+        schema = self._plan.log.schema
+        renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
+        self._journal.use(renderer, plain=self._format != "json", schema=schema)
         self._sink.attach(self._loop)
+        self._places.attach(self._loop, log_is_file=not isinstance(self._sink, Sink))
+        if self._plan.log.targets:
+            self._places.mirror(self._plan.log.targets, make_renderer(self._plan.log.format or "json", terminal=False))
         self._capture.attach(self._loop)
+        self._watches.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
         if self._control is not None:
             self._control.attach(self._loop, self._neighbours())
+        self._watch_config(self._plan.fleet)
         gc.collect()
         gc.freeze()  # what lives now lives to the end: later collections need not look at it
         gc.enable()
@@ -154,11 +207,38 @@ class Daemon:
         if self._plan.sources:
             self._journal.emit("info", "config_loaded", sources=list(self._plan.sources))
 
+    def _warn(self, message: str) -> None:
+        """Something does not work here; the daemon does without."""
+        self._journal.emit("warning", "supervisor_warning", message=message)
+
+    def _call_witness(self) -> Witness | None:
+        """Who remembers what Kubernetes is to be told at the end; None where there is no Kubernetes."""
+        if not termination_path(self._plan.fleet):
+            return None
+        from supervisor.logs.termination import Witness  # noqa: PLC0415 - only where it is asked for
+
+        return Witness(self._journal)
+
     # -- called back ---------------------------------------------------------------------------------------------
 
     def _launched(self) -> None:
         """The single command has the sockets that were meant for it."""
         close_descriptors(self._plan.sockets)
+
+    def _handle(self, event: ev.Event) -> None:
+        """Something was found out about a service."""
+        self._driver.handle(event)
+
+    def _run_helper(self, spec: ServiceSpec, command: tuple[str, ...], done: Callable[[int], None]) -> int:
+        """Run a command as a service's program would run, but for us."""
+        try:
+            pid = self._launcher.launch_command(spec, command)
+        except SpawnError as error:
+            if error.pid is not None:
+                self._driver.helper(error.pid, lambda _status: None)
+            raise
+        self._driver.helper(pid, done)
+        return pid
 
     def _reload(self) -> None:
         from supervisor.control.reloading import RejectedError  # noqa: PLC0415 - not on the start path
@@ -168,21 +248,42 @@ class Daemon:
         except RejectedError:
             return  # the log has it
 
-    def _neighbours(self) -> Neighbours:
-        from supervisor.control.plane import Neighbours  # noqa: PLC0415 - where a control socket is wanted
+    def _look_at_config(self) -> list[object] | None:
+        """What was read, so that a change before we watch it is seen; None where nobody wants it watched."""
+        if not self._plan.fleet.watch_config:
+            return None
+        from supervisor.runtime.config_watch import identities  # noqa: PLC0415 - only where it is asked for
 
-        return Neighbours(
+        return identities(self._plan.paths())
+
+    def _watch_config(self, fleet: FleetSpec) -> None:
+        """Watch the configuration from now on, or no longer, as it wants."""
+        if fleet.watch_config and self._config_watch is None:
+            from supervisor.runtime.config_watch import ConfigWatch  # noqa: PLC0415 - only where it is asked for
+
+            self._config_watch = ConfigWatch(self._loop, self._plan.paths, self._reload, self._warn, self._config_known)
+            self._config_known = None
+        elif not fleet.watch_config and self._config_watch is not None:
+            self._config_watch.close()
+            self._config_watch = None
+
+    def _neighbours(self) -> ControlNeighbours:
+        from supervisor.control.plane import (  # noqa: PLC0415 - where a control socket is wanted
+            Neighbours as ControlNeighbours,
+        )
+
+        return ControlNeighbours(
             driver=self._driver,
             reloader=self._reloader(),
             tails=self._capture.tails,
             tally=self._capture.tally,
-            reopen_logs=lambda: None,  # no log is a file that could be opened again
+            reopen_logs=self._places.reopen,
         )
 
     def _reloader(self) -> Reloader:
         from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
 
-        return Reloader(self._plan.read_again, self._driver, self._journal)
+        return Reloader(self._plan.read_again, self._driver, self._journal, self._watch_config)
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code
@@ -200,12 +301,15 @@ class Daemon:
         self._journal.emit("error", "internal_error", where="event loop", error=text)
 
     def _end(self) -> int:
-        """Give the reader of our output the rest, unless it has stopped reading."""
+        """Say why, and give the reader of our output the rest, unless it has stopped reading."""
+        if self._witness is not None:
+            self._witness.write(termination_path(self._plan.fleet), self._exit_code)
         if self._control is not None:
             self._control.close()
         pending = self._sink.pending
         while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
             pending = self._sink.pending
+        self._places.flush(_STALLED_AFTER)
         if self._job_control is not None:
             self._job_control.take_back()
         return self._exit_code
@@ -238,6 +342,32 @@ def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | Non
     return ControlPlane(opened, journal)
 
 
+def termination_path(fleet: FleetSpec) -> str:
+    """Where Kubernetes reads why the container ended; empty for nowhere."""
+    if fleet.termination_message_path is not None:
+        return fleet.termination_message_path
+    return _TERMINATION_LOG if os.access(_TERMINATION_LOG, os.W_OK) else ""
+
+
+def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
+    """Open the log; it, and the targets that are left. A file is written by a thread: disks may stall.
+
+    Raises:
+        OSError: it can't be written to.
+    """
+    rest = log.targets
+    if log.to:
+        file = FileSink(log.to, max_size=None) if is_file(log.to) else None
+    else:
+        file = next((target for target in rest if isinstance(target, FileSink)), None)
+        rest = tuple(target for target in rest if target is not file)
+    if file is None:
+        return open_sink(log.to or os.devnull), rest
+    from supervisor.logs.sinks.writer import FileLog  # noqa: PLC0415 - only for who has the log in a file
+
+    return FileLog(file), rest
+
+
 def run(plan: Plan) -> NoReturn:
     """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
 
@@ -245,9 +375,11 @@ def run(plan: Plan) -> NoReturn:
         StartError: something the daemon needs is missing; nothing was started.
     """
     try:
-        sink = open_sink(plan.log.to)
+        sink, rest = _open_log(plan.log)
     except OSError as error:
-        raise StartError(f"cannot write the log to {plan.log.to!r}: {error.strerror}") from None
+        where = error.filename or plan.log.to
+        raise StartError(f"cannot write the log to {where!r}: {error.strerror}") from None
+    plan = replace(plan, log=replace(plan.log, targets=rest))
     mode = become_reaper()
     if plan.parent_death_signal is not None:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for

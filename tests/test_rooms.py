@@ -226,15 +226,25 @@ def first_spawn_modules(arguments: list[str], launcher: list[str]) -> set[str]:
     return {name.split(".")[0] for name in lines[0].split()[1:]} | set(lines[0].split()[1:])
 
 
-@pytest.fixture(params=["single", "service"])
+WATCHED = """
+ready = { notify = true }
+health = { http = "http://127.0.0.1:80/" }
+watchdog = "30s"
+"""
+
+
+@pytest.fixture(params=["single", "service", "watched", "files"])
 def command_line(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> list[str]:
-    """A short run in each of the two forms: one command; a service with its output captured and a control socket."""
+    """A short run in each form: one command; a service with its output captured and a control socket; one watched."""
     if request.param == "single":
         return ["run", "--", "true"]
     path = os.path.join(tmp_path, "service.toml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'[supervisor]\ncontrol = "{os.path.join(tmp_path, "control.sock")}"\n')
         file.write('[services.web]\ncommand = ["true"]\nrestart = "never"\nstop-timeout = "2s"\n')
+        file.write(WATCHED if request.param == "watched" else "")
+        if request.param == "files":
+            file.write(f'stdout = {{ file = "{tmp_path}/web.log" }}\n[log]\nto = "{tmp_path}/events.log"\n')
     return ["run", "-c", path]
 
 

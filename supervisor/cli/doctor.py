@@ -34,11 +34,13 @@ def examine() -> list[Finding]:
         _python,
         _mode,
         _user,
+        _privileges,
         _signalfd,
         _event_loop,
         _proc,
         _children_files,
-        _cgroup,
+        _oom_counter,
+        _service_groups,
         _standard_stream,
         _nonblocking_write,
         _terminal,
@@ -73,7 +75,48 @@ def _mode() -> Finding:
 
 def _user() -> Finding:
     uid = os.geteuid()
-    return Finding("ok", "user", "root" if uid == 0 else f"uid {uid}: services run as the same user")
+    return Finding("ok", "user", "root" if uid == 0 else f"uid {uid}")
+
+
+def _privileges() -> Finding:
+    """What services may ask for, and which of it would be refused."""
+    from supervisor.core.capabilities import CAPABILITIES  # noqa: PLC0415 - beside the next one
+    from supervisor.runtime.libc import capabilities  # noqa: PLC0415 - ctypes may be missing, which is a finding
+
+    needed = {
+        "setuid": "user",
+        "setgid": "group",
+        "setpcap": "capabilities",
+        "sys_nice": "nice below ours",
+        "sys_resource": "limits above our hard ones, oom-score-adjust below ours",
+    }
+    effective = capabilities()[0]
+    missing = [name for name in needed if not effective >> CAPABILITIES.index(name) & 1]
+    if missing:
+        refused = ", ".join(needed[name] for name in missing)
+        return Finding("note", "privileges", f"no {', '.join(missing)}: refused to services are {refused}")
+    return Finding("ok", "privileges", "all that services may ask for")
+
+
+def _service_groups() -> Finding:
+    from supervisor.runtime.hierarchy import UnavailableError, own_group  # noqa: PLC0415 - nothing else here needs it
+
+    without = "services run without control groups of their own"
+    try:
+        group = own_group()
+        with open(f"{group}/cgroup.controllers", encoding="ascii") as file:
+            controllers = file.read().split()
+    except UnavailableError as error:
+        return Finding("note", "cgroup v2", f"{error}: {without}")
+    except OSError as error:
+        return Finding("note", "cgroup v2", f"{error.strerror} ({error.filename}): {without}")
+    if os.statvfs(group).f_flag & os.ST_RDONLY:
+        return Finding("note", "cgroup v2", f"{group} is read-only: {without}")
+    if not os.access(group, os.W_OK):
+        return Finding("note", "cgroup v2", f"{group} may not be written: {without}")
+    missing = [name for name in ("memory", "pids", "cpu") if name not in controllers]
+    limits = f"no controller for {', '.join(missing)}" if missing else "with limits"
+    return Finding("note" if missing else "ok", "cgroup v2", f"{group} is writable: a group for each service, {limits}")
 
 
 def _signalfd() -> Finding:
@@ -102,13 +145,13 @@ def _children_files() -> Finding:
     return Finding("note", "descendants", "the kernel has no CONFIG_PROC_CHILDREN: shutdown reaches services only")
 
 
-def _cgroup() -> Finding:
-    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-        writable = os.access("/sys/fs/cgroup", os.W_OK)
-        return Finding("ok", "cgroup", f"v2, {'writable' if writable else 'read-only'}")
-    if os.path.exists("/sys/fs/cgroup/memory"):
-        return Finding("ok", "cgroup", "v1")
-    return Finding("note", "cgroup", "none mounted: a kill for lack of memory can't be told from another")
+def _oom_counter() -> Finding:
+    from supervisor.runtime.oom import counter_files  # noqa: PLC0415 - nothing else here needs it
+
+    found = counter_files("/proc/self/cgroup")
+    if found:
+        return Finding("ok", "memory kills", f"counted in {found[0]}")
+    return Finding("note", "memory kills", "not counted: a kill for lack of memory can't be told from another")
 
 
 def _standard_stream() -> Finding:

@@ -8,7 +8,7 @@ from typing import Any
 from supervisor import __version__
 from supervisor.cli.arguments import Arguments
 from supervisor.cli.main import current_directory
-from supervisor.core.spec import FleetSpec
+from supervisor.core.spec import FleetSpec, Schedule
 
 
 def check(arguments: Arguments) -> int:
@@ -35,26 +35,57 @@ def check(arguments: Arguments) -> int:
 
 
 def _plan(fleet: FleetSpec) -> dict[str, Any]:
-    """The layers in which services start and stop: within a layer, all at once."""
-    layer = list(fleet.services)
+    """The services, and the layers in which they start and stop: within a layer, all at once."""
+    from supervisor.core.needs import by_base, layers  # noqa: PLC0415 - each command imports its own
+
+    instances = by_base(fleet.services)
+    services = {base: fleet.services[names[0]] for base, names in instances.items()}
+    start = layers({base: spec.needs for base, spec in services.items()})
     return {
-        "services": {name: {"command": list(spec.command)} for name, spec in fleet.services.items()},
+        "services": {
+            base: {
+                "kind": spec.kind.value,
+                "command": list(spec.command),
+                "needs": {other: need.until.value for other, need in spec.needs.items()},
+                **({"replicas": len(instances[base])} if spec.base else {}),
+                **({"schedule": _schedule(spec.schedule)} if spec.schedule is not None else {}),
+            }
+            for base, spec in services.items()
+        },
         "main": fleet.main,
-        "start": [layer] if layer else [],
-        "stop": [layer] if layer else [],
+        "start": start,
+        "stop": start[::-1],
     }
+
+
+def _schedule(schedule: Schedule) -> dict[str, Any]:
+    """A schedule, with the time of its next run as of now."""
+    import time  # noqa: PLC0415 - each command imports its own
+
+    from supervisor.runtime.cron import next_due, written  # noqa: PLC0415
+
+    at = next_due(schedule, time.time())
+    return {"cron": schedule.cron, "next": None if at is None else written(schedule, at)}
 
 
 def _print_plan(sources: list[str], plan: dict[str, Any]) -> None:
     print(f"read: {', '.join(sources) or 'nothing'}")
-    if not plan["services"]:
+    services = plan["services"]
+    if not services:
         print("no service is configured: pause mode")
         return
     for word in ("start", "stop"):
         for number, layer in enumerate(plan[word], 1):
-            print(f"{word} {number}: {', '.join(layer)}")
+            print(f"{word} {number}: {', '.join(_with_replicas(name, services[name]) for name in layer)}")
+    for name, service in services.items():
+        if "schedule" in service:
+            print(f"next run of {name}: {service['schedule']['next'] or 'never'}")
     if plan["main"]:
         print(f"main: {plan['main']}")
+
+
+def _with_replicas(name: str, service: dict[str, Any]) -> str:
+    return f"{name} x{service['replicas']}" if "replicas" in service else name
 
 
 def schema(arguments: Arguments) -> int:

@@ -33,7 +33,7 @@ def report(verb: str, outcomes: Mapping[str, Outcome], services: Sequence[Servic
         services: how they are now; one that is missing is gone.
         as_json: for programs.
     """
-    known = {service["name"]: service for service in services}
+    known = {**_replicated(services), **{service["name"]: service for service in services}}
     ok = all(outcome.word in _GOOD for outcome in outcomes.values())
     if as_json:
         results = [_result(name, outcome, known.get(name)) for name, outcome in outcomes.items()]
@@ -43,6 +43,19 @@ def report(verb: str, outcomes: Mapping[str, Outcome], services: Sequence[Servic
     if not ok:
         _complain(verb, outcomes)
     return 0 if ok else EX_FAILED
+
+
+def _replicated(services: Sequence[Service]) -> dict[str, Service]:
+    """A service with replicas by its own name, as its instances are together."""
+    instances: dict[str, list[Service]] = {}
+    for service in services:
+        instances.setdefault(service["base"], []).append(service)
+    found: dict[str, Service] = {}
+    for base, members in instances.items():
+        states = {member["state"] for member in members}
+        state = states.pop() if len(states) == 1 else "mixed"
+        found[base] = {**members[0], "name": base, "state": state, "pid": None, "reason": f"{len(members)} instances"}
+    return found
 
 
 def _result(name: str, outcome: Outcome, service: Service | None) -> dict[str, object]:
@@ -77,6 +90,8 @@ def _print(outcomes: Mapping[str, Outcome], known: Mapping[str, Service]) -> Non
 def _detail(service: Service | None) -> str:
     if service is None:
         return ""
+    if service["name"] == service["base"] and service["replica"] is not None:
+        return str(service["reason"])
     if service["pid"] is not None:
         why = words.why(service)
         return f"pid {service['pid']}" + (f"; {why}" if why else "")

@@ -47,6 +47,7 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
         log=replace(log, to=_resolved(log.to, directory)),
         control=control,
         read_again=lambda: _fleet_and_sources(read()),
+        paths=lambda: _paths(arguments, directory),
         loop=arguments.loop,
         sources=sources,
         sockets=sockets,
@@ -55,7 +56,7 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     try:
         run_daemon(plan)
     except StartError as error:
-        fail(f"pausevisor: {error}; nothing was started", EX_CONFIG)
+        _fail_for_good(f"pausevisor: {error}; nothing was started", fleet)
 
 
 def pause(arguments: Arguments) -> NoReturn:
@@ -95,13 +96,29 @@ def _read(arguments: Arguments, directory: str, inherited_mask: frozenset[int]) 
     return fleet, log_spec(arguments, log), control_spec(arguments, control, directory), sources
 
 
+def _paths(arguments: Arguments, directory: str) -> tuple[str, ...]:
+    """The absolute paths that the configuration is read from."""
+    from supervisor.config.places import default_sources  # noqa: PLC0415 - where the configuration is watched
+
+    return tuple(os.path.join(directory, path) for path in arguments.paths or default_sources())
+
+
 def _or_fail(read: Callable[[], Configured]) -> Configured:
     from supervisor.config.problems import ConfigError  # noqa: PLC0415
 
     try:
         return read()
     except ConfigError as error:
-        fail(f"pausevisor: the configuration is wrong, nothing was started:\n{error}", EX_CONFIG)
+        _fail_for_good(f"pausevisor: the configuration is wrong, nothing was started:\n{error}", FleetSpec())
+
+
+def _fail_for_good(message: str, fleet: FleetSpec) -> NoReturn:
+    """Say what is wrong where Kubernetes looks for it too, and exit with 78."""
+    from supervisor.app import termination_path  # noqa: PLC0415 - it has started nothing, and may not be loaded yet
+    from supervisor.logs.termination import write_message  # noqa: PLC0415 - for this message only
+
+    write_message(termination_path(fleet), message)
+    fail(message, EX_CONFIG)
 
 
 def _fleet_and_sources(read: Configured) -> tuple[FleetSpec, tuple[str, ...]]:
@@ -113,4 +130,4 @@ def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:
 
 
 def _resolved(to: str, directory: str) -> str:
-    return to if to in ("stdout", "stderr") else os.path.join(directory, to)
+    return to if to in ("", "stdout", "stderr") else os.path.join(directory, to)

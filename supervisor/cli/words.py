@@ -52,7 +52,7 @@ def _reason(service: Service) -> str:
     if state == "backoff":
         return f"{end or service['reason']}, starts again soon"
     if state == "waiting":
-        return f"waits for {_need(service['need'])}" if service.get("need") else "waits for what it needs"
+        return f"waits for {_need(service['need'])}" if service.get("need") else "waits for its time"
     if state == "starting":
         return "not ready yet"
     if service.get("healthy") is False:

@@ -14,6 +14,7 @@ _NEVER_INHERITED = frozenset(
     {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"}
 )
 _OWN_PREFIX = "PAUSEVISOR_"
+_SERVICE = "PAUSEVISOR_SERVICE"
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -38,9 +39,18 @@ def child_environment(
         available: what :func:`inheritable` returned.
     """
     inherited = available if inherit is True else _matching(inherit or (), available)
-    environment = {**inherited, **given, "PAUSEVISOR_SERVICE": service}
+    environment = {**inherited, **given, _SERVICE: service}
     environment.setdefault("PATH", DEFAULT_PATH)
     return environment
+
+
+def explicit_names(given: Mapping[str, str]) -> frozenset[str]:
+    """The variables of a service that are not inherited: what environment files say is weaker than these.
+
+    Args:
+        given: what the file sets.
+    """
+    return frozenset((*given, _SERVICE))
 
 
 def _matching(patterns: tuple[str, ...], available: Mapping[str, str]) -> dict[str, str]:

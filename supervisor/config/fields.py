@@ -7,7 +7,10 @@ the JSON Schema both come from here, and a test holds the defaults against those
 from typing import Any
 
 from supervisor.config.control_fields import CONTROL_FIELDS, check_control
-from supervisor.config.kinds import Choice, Path, ServiceName, ServiceReference
+from supervisor.config.destinations import LogOutput
+from supervisor.config.kinds import Choice, Flag, OptionalPath, ServiceName, ServiceReference
+from supervisor.config.output_fields import LEVELS
+from supervisor.config.patterns import Pattern
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
@@ -18,6 +21,7 @@ from supervisor.core.spec import (
     Ignore,
     OnFailure,
     Reload,
+    ReopenLogs,
     Shutdown,
     WhenDone,
 )
@@ -37,12 +41,21 @@ _HANDLED = Signal(
         SIGCHLD: "cannot be configured: by it the daemon learns of its children",
     },
 )
-_ACTION = 'shutdown, reload, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+_ACTION = (
+    'shutdown, reload, reopen-logs, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+)
 
 ACTION = ByType(
     {
         str: Choice(
-            {"shutdown": Shutdown(), "reload": Reload(), "ignore": Ignore(), "forward": Forward()}, allowed=_ACTION
+            {
+                "shutdown": Shutdown(),
+                "reload": Reload(),
+                "reopen-logs": ReopenLogs(),
+                "ignore": Ignore(),
+                "forward": Forward(),
+            },
+            allowed=_ACTION,
         ),
         dict: Table(
             (
@@ -82,7 +95,14 @@ SUPERVISOR: Table[dict[str, Any]] = Table(
         ),
         Field("shutdown-timeout", Duration(), "How long the whole shutdown may take before the rest is killed.", "9s"),
         Field("drain-delay", Duration(), "How long a shutdown waits before it stops the first service.", "0s"),
+        Field("watch-config", Flag(), "Whether to reload when a file of the configuration changes.", default=False),
         *CONTROL_FIELDS,
+        Field(
+            "termination-message-path",
+            OptionalPath(),
+            "The file that Kubernetes reads the reason of the end from, empty for none; when absent, "
+            "/dev/termination-log where that exists.",
+        ),
     ),
     dict,
     check=check_control,
@@ -97,14 +117,14 @@ LOG: Table[dict[str, Any]] = Table(
         ),
         Field(
             "level",
-            Choice({level: level for level in ("debug", "info", "warning", "error", "critical")}),
+            Choice({level: level for level in LEVELS}),
             "The least level that is written.",
             "info",
         ),
         Field(
             "to",
-            Path(words=("stdout", "stderr")),
-            "Where records go: stdout, stderr, or the path of a file. Variables are put in.",
+            LogOutput(),
+            "Where records go: stdout, stderr, the path of a file, a table, or a list of these. Variables are put in.",
             "stdout",
         ),
         Field(
@@ -112,6 +132,17 @@ LOG: Table[dict[str, Any]] = Table(
             Size((256, "256B"), (2**20, "1MiB")),
             "The longest record; a longer message is split into several.",
             "16KiB",
+        ),
+        Field(
+            "schema",
+            Choice({schema: schema for schema in ("native", "ecs", "otel", "gcp")}),
+            "The names of fields in json: our own, Elastic Common Schema, OpenTelemetry, or Google Cloud Logging.",
+            "native",
+        ),
+        Field(
+            "redact",
+            ListOf(Pattern(matches_nothing=False), "a list of regular expressions"),
+            "What matches one of these is replaced in every line and every record.",
         ),
     ),
     dict,

@@ -157,6 +157,18 @@ class Path(Text):
         return text if text in self.words else absolute(at.scope.directory, text)
 
 
+class OptionalPath(Text):
+    """A path, made absolute, or an empty string for none."""
+
+    def __init__(self) -> None:
+        super().__init__(expanded=True, allowed='a path, or "" for none')
+
+    def parse(self, value: object, at: Place) -> str:
+        """Read a path; see :meth:`Kind.parse`."""
+        text = super().parse(value, at)
+        return absolute(at.scope.directory, text) if text else text
+
+
 class VariableName(Text):
     """The name of an environment variable, which holds no ``=``: environ(7)."""
 

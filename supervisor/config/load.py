@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from supervisor.config.assemble import assemble
+from supervisor.config.destinations import SharedFiles
 from supervisor.config.fields import FILE, homes
 from supervisor.config.places import default_sources
 from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Scope, printable
+from supervisor.config.replicas import reader, with_number
 from supervisor.config.signal_names import signal_number
 from supervisor.config.sources import Source, read_sources
+from supervisor.config.together import check_together
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
 from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
@@ -41,21 +44,32 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
     Raises:
         ConfigError: with everything that is wrong.
     """
-    scope = Scope(environ=environ, directory=directory, homes=homes())
+    scope = Scope(environ=with_number(environ, 1), directory=directory, homes=homes())
     sources = read_sources(paths, scope)
     if not scope.problems:
         scope.services = frozenset(key for _, section, key in _keys(sources) if section == "services")
     _note_duplicates(sources, scope)
     files = []
+    shared = SharedFiles()
     for source in sources:
+        place = Place(source.path, "", scope)
         try:
-            files.append(FILE.parse(source.document, Place(source.path, "", scope)))
+            files.append(FILE.parse(source.document, place))
         except Invalid:
             continue  # what was wrong is noted, and raised below with the rest
+        shared.note(files[-1].get("services", {}), source.path, place.inside("services"))
+    if not scope.problems:
+        check_together(sources, files, scope)
     if scope.problems:
         order = {printable(source.path): number for number, source in enumerate(sources)}
         raise ConfigError(sorted(scope.problems, key=lambda problem: order.get(problem.file, -1)))
-    fleet, log, control = assemble(files, scope)
+    readers = {
+        name: reader(name, source.document["services"][name], source.path, scope)
+        for source, file in zip(sources, files, strict=True)
+        for name, values in file.get("services", {}).items()
+        if "replicas" in values
+    }
+    fleet, log, control = assemble(files, scope, environ, readers)
     return Settings(fleet, log, tuple(source.path for source in sources), control)
 
 

@@ -6,17 +6,19 @@ Each group is a module of its own; this one holds the first and puts them togeth
 from collections.abc import Mapping
 from typing import Any
 
+from supervisor.config.destinations import check_replicas
 from supervisor.config.isolation_fields import ISOLATION
 from supervisor.config.kinds import Choice, Count, Flag, Path, Text, VariableName
 from supervisor.config.output_fields import OUTPUT
 from supervisor.config.problems import Place
-from supervisor.config.service_kinds import Command, SuccessStatuses
+from supervisor.config.schedule_kind import SCHEDULE
+from supervisor.config.service_kinds import Command, Needs, SuccessStatuses
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
 from supervisor.config.units import Duration
 from supervisor.config.watch_fields import WATCHING
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
-from supervisor.core.spec import Restart, RestartLimit, StopScope
+from supervisor.core.spec import Kind, Restart, RestartLimit, StopScope
 
 
 def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
@@ -27,6 +29,10 @@ def _delays_fit(values: Mapping[str, Any], at: Place) -> None:
 
 
 _STOP_SIGNAL = Signal(CATCHABLE | {SIGKILL}, {SIGSTOP: "cannot end a process; allowed: any other signal"})
+_RELOAD_SIGNAL = Signal(
+    CATCHABLE,
+    dict.fromkeys((SIGKILL, SIGSTOP), "cannot be handled; allowed: a signal that a program can handle"),
+)
 _RESTART_LIMIT = '"none", or a table such as { count = 5, within = "60s" }'
 
 LIFE = (
@@ -37,6 +43,20 @@ LIFE = (
         "but not run by one. Variables are put in.",
         required=True,
     ),
+    Field("kind", Choice.of(Kind), "Whether it runs until told to end, once, or by a schedule.", "service"),
+    Field(
+        "schedule",
+        SCHEDULE,
+        "When a scheduled service runs: fields of crontab(5), or a table with cron, timezone, overlap, jitter, "
+        "start-deadline.",
+    ),
+    Field(
+        "needs",
+        Needs(),
+        "The services that have to be there first: a list of names, or a table of names with started, ready or "
+        "completed.",
+    ),
+    Field("replicas", Count(1, 1000), "How many instances run, called NAME#1 and so on; one called NAME when absent."),
     Field(
         "directory",
         Path(),
@@ -105,7 +125,14 @@ LIFE = (
         Duration(),
         "How long it may take to stop before it is killed, 0s for at once; when absent, that of [supervisor].",
     ),
+    Field("reload-signal", _RELOAD_SIGNAL, "The signal that its process gets at each reload, to reload as well."),
 )
 """What runs, when it is started again, and how it is stopped."""
 
-SERVICE: Table[dict[str, Any]] = Table((*LIFE, *WATCHING, *ISOLATION, *OUTPUT), dict, check=_delays_fit)
+
+def _check(values: Mapping[str, Any], at: Place) -> None:
+    _delays_fit(values, at)
+    check_replicas(values, at)
+
+
+SERVICE: Table[dict[str, Any]] = Table((*LIFE, *WATCHING, *ISOLATION, *OUTPUT), dict, check=_check)

@@ -1,11 +1,14 @@
-"""Kinds that only a service has: its command, and how it may end."""
+"""Kinds that only a service has: its command, what it needs, and how it may end."""
 
-from supervisor.config.kinds import Count, Text
+from typing import cast
+
+from supervisor.config.kinds import Choice, Count, Flag, ServiceReference, Text
 from supervisor.config.problems import Place
-from supervisor.config.shapes import ByType, ListOf
+from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.signal_names import Signal
 from supervisor.core.record import Record
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
+from supervisor.core.spec import Need, Until
 
 LONGEST_COMMAND_LINE = 128 * 1024 - 1
 """Characters of a command written as one string: what Linux takes as one argument, MAX_ARG_STRLEN of execve(2)."""
@@ -87,3 +90,40 @@ class SuccessStatuses:
     def schema(self) -> dict[str, object]:
         """See :meth:`~supervisor.config.kinds.Kind.schema`."""
         return {"type": "array", "items": self._item.schema()}
+
+
+class Needs:
+    """The services that have to be there before this one: a list of names, or a table of how far each has to be."""
+
+    allowed = 'a list of names of services, or a table such as { db = "ready", migrate = "completed" }'
+    _names = ListOf(ServiceReference(), "a list of names of services")
+    _until = Choice.of(Until)
+    _table = Map(
+        ServiceReference(),
+        ByType(
+            {
+                str: _until,
+                dict: Table(
+                    (
+                        Field("until", _until, "How far it has to be.", "ready"),
+                        Field("restart-with", Flag(), "Start again whenever it does.", default=False),
+                    ),
+                    Need,
+                ),
+            },
+            f'{_until.allowed}, or a table such as {{ until = "ready", restart-with = true }}',
+        ),
+    )
+
+    def parse(self, value: object, at: Place) -> dict[str, Need]:
+        """Read needs; see :meth:`~supervisor.config.kinds.Kind.parse`."""
+        if isinstance(value, list):
+            return {name: Need() for name in self._names.parse(value, at)}
+        if not isinstance(value, dict):
+            raise at.wrong(value, self.allowed)
+        given = self._table.parse(value, at)
+        return {name: need if isinstance(need, Need) else Need(cast("Until", need)) for name, need in given.items()}
+
+    def schema(self) -> dict[str, object]:
+        """See :meth:`~supervisor.config.kinds.Kind.schema`."""
+        return {"anyOf": [self._names.schema(), self._table.schema()]}

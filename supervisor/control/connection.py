@@ -125,9 +125,6 @@ class ClientConnection(H11Protocol):
         """
         if self.idle or not self.cycle.response_started:
             self.transport.write(problem_answer(400, "Bad Request", msg))
-        if not self.idle:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         self.transport.close()
 
     # -- deadlines -----------------------------------------------------------------------------------------------

@@ -74,5 +74,6 @@ def _changes_view(changes: Changes) -> View:
         "changed": {
             name: {"keys": change.keys, "action": change.action.value} for name, change in changes.changed.items()
         },
+        "signalled": changes.signalled,
         "supervisor": {"keys": changes.settings},
     }

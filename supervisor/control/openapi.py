@@ -122,6 +122,7 @@ _CHANGES = _object(
                 }
             ),
         },
+        "signalled": _list(_STRING, "services that do not change, but get their reload-signal"),
         "supervisor": _object({"keys": _list(_STRING, "keys of the daemon's own that differ")}),
     }
 )
@@ -171,6 +172,10 @@ _SIGNAL_ORDER = _object(
         },
     },
     optional=("scope",),
+)
+
+_SCALE_ORDER = _object(
+    {"replicas": _is("integer", "how many instances there are to be", minimum=0, maximum=1000)},
 )
 
 _NAME: Schema = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -277,6 +282,25 @@ PATHS: dict[str, Schema] = {
                 422: _problem("The body is not what is wanted"),
             },
             requestBody={"required": True, "content": {_JSON: {"schema": _ref("SignalOrder")}}},
+        ),
+    },
+    "/v1/services/{name}/scale": {
+        "parameters": [_NAME],
+        "post": _operation(
+            "scale_service",
+            "Have more or fewer instances of a replicated service, until the configuration is read again",
+            {
+                200: _answer("It is done: the instances there are now", _ref("Services")),
+                202: _answer("It is ordered", _ref("Accepted")),
+                400: _MALFORMED,
+                404: _NO_SERVICE,
+                409: _problem("It has no replicas, an instance has failed, or the daemon is shutting down"),
+                413: _problem("The body is too long"),
+                422: _problem("The body is not what is wanted"),
+                504: _problem("It is not done in time; the order stands"),
+            },
+            parameters=_WAITING,
+            requestBody={"required": True, "content": {_JSON: {"schema": _ref("ScaleOrder")}}},
         ),
     },
     "/v1/events": {
@@ -387,6 +411,7 @@ def document() -> Schema:
                 "Changes": _CHANGES,
                 "Version": _VERSION,
                 "SignalOrder": _SIGNAL_ORDER,
+                "ScaleOrder": _SCALE_ORDER,
                 "Problem": _PROBLEM,
             },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

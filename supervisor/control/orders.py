@@ -6,11 +6,13 @@ An order is an event like any other, handled at once. Waiting only looks on: a c
 import asyncio
 from collections.abc import Callable, Iterable
 
+from supervisor.config.problems import ConfigError
 from supervisor.control.problems import ProblemError
 from supervisor.control.view import is_up, names_of
 from supervisor.core import events as ev
-from supervisor.core.service import Service
-from supervisor.core.spec import StopScope
+from supervisor.core.reload import scaled
+from supervisor.core.service import Service, is_at_ease
+from supervisor.core.spec import ServiceSpec, StopScope
 from supervisor.core.states import AT_REST, State
 from supervisor.runtime.driver import Driver
 
@@ -34,7 +36,7 @@ class Orders:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        driver.observe(self._stepped)
+        driver.follow(self._stepped)
 
     def resolve(self, name: str) -> tuple[str, ...]:
         """The services that a name means.
@@ -74,6 +76,34 @@ class Orders:
         for name in names:
             self._driver.handle(ev.SignalRequested(name, signal, scope))
 
+    def scale(self, base: str, count: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Have another number of instances of a replicated service.
+
+        Returns:
+            What there is to wait for, as :meth:`give` returns it: those that are to be up, and those that are to go.
+
+        Raises:
+            ProblemError: 404, there is no such service; 409, it is not replicated, the daemon is on its way down, or a
+                number makes an instance that is not allowed.
+        """
+        fleet = self._driver.fleet
+        if not is_up(fleet):
+            raise ProblemError(409, "the daemon is shutting down, and starts nothing any more")
+        if base not in fleet.spec.templates:
+            if names_of(fleet, base):
+                raise ProblemError(409, f"{base} has no replicas: write replicas = 1 into its configuration first")
+            raise ProblemError(404, f"there is no service {base!r}")
+        before = names_of(fleet, base)
+        try:
+            spec = scaled(fleet.spec, base, count)
+        except ConfigError as error:
+            raise ProblemError(409, f"{base} can't have so many instances: {error}") from None
+        present = [name for name, one in spec.services.items() if one.base == base]
+        attempts = {name: fleet.services[name].attempt for name in before}
+        self._driver.handle(ev.Reconfigured(spec, scaled=True))
+        up = {name: attempts.get(name, 0) for name in present if name not in before}
+        return up, {name: attempts[name] for name in before if name not in present}
+
     async def done(self, verb: str, attempts: dict[str, int]) -> list[str]:
         """Wait until an order is carried out; those for whom it ended otherwise.
 
@@ -106,7 +136,7 @@ class Orders:
             if not waiting and self._waiting.get(name) is waiting:
                 del self._waiting[name]
 
-    def _stepped(self, name: str) -> None:
+    def _stepped(self, name: str, _spec: ServiceSpec | None, _service: Service | None) -> None:
         for future in self._waiting.pop(name, ()):
             if not future.done():
                 future.set_result(None)
@@ -117,7 +147,7 @@ def _verdict(verb: str, service: Service, attempt: int) -> bool | None:
     at_rest = service.state in AT_REST
     if verb in ("stop", "kill"):
         return True if at_rest else None
-    up = service.state in (State.RUNNING, State.COMPLETED)
+    up = service.state in (State.RUNNING, State.COMPLETED) or is_at_ease(service)
     if up and (verb == "start" or service.attempt > attempt):
         return True
     return False if at_rest else None

@@ -29,6 +29,7 @@ class Reloader:
         read_again: the fleet and the files it was read from; raises an exception that says all its errors, one a line.
         driver: gets what was read.
         journal: told what came of it.
+        applied: called with the fleet that is in force from now on.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class Reloader:
         read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]],
         driver: Driver,
         journal: Journal,
+        applied: Callable[[FleetSpec], None],
     ) -> None:
         self._read_again = read_again
         self._driver = driver
         self._journal = journal
+        self._applied = applied
 
     def plan(self) -> Changes:
         """What :meth:`apply` would change now.
@@ -64,6 +67,7 @@ class Reloader:
         found = self._changes(fleet)
         self._journal.emit("info", "config_loaded", sources=list(sources))
         self._driver.post(ev.Reconfigured(fleet))
+        self._applied(fleet)
         return found
 
     def _read(self) -> tuple[FleetSpec, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from supervisor.control import query
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
-from supervisor.control.view import View, not_ready, service_view
+from supervisor.control.view import View, names_of, not_ready, service_view
 from supervisor.control.waiting import disconnected, first_done
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.spec import StopScope
@@ -27,6 +28,12 @@ class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
 
     signal: str | float
     scope: StopScope | None = None
+
+
+class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of an order to scale; 3.0 is a whole number too."""
+
+    replicas: Annotated[float, msgspec.Meta(ge=0, le=1000, multiple_of=1)]
 
 
 class Services:
@@ -55,7 +62,7 @@ class Services:
             orders = self._subject.orders
             attempts = orders.give(verb, orders.resolve(request.path_params["name"]))
             if wait:
-                return await self._wait(request, verb, attempts, within)
+                return await self._wait(request, verb, {verb: attempts}, within, tuple(attempts))
             return json_response(self._accepted(request, tuple(attempts)), 202)
 
         return ordered
@@ -75,9 +82,35 @@ class Services:
         sent = {"signal": number, "signal_name": signal_name(number)}
         return json_response({**self._accepted(request, names), **sent})
 
-    async def _wait(self, request: Request, verb: str, attempts: dict[str, int], within: float | None) -> Response:
-        """The answer when the order is carried out; a client that goes away meanwhile changes nothing."""
-        done = asyncio.ensure_future(self._subject.orders.done(verb, attempts))
+    async def scale(self, request: Request) -> Response:
+        """Have more or fewer instances of a replicated service."""
+        wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+        order = await query.body(request, ScaleOrder)
+        base = request.path_params["name"]
+        up, gone = self._subject.orders.scale(base, int(order.replicas))
+        names = names_of(self._subject.fleet, base)
+        if not wait:
+            return json_response(self._accepted(request, names), 202)
+        return await self._wait(request, "scale", {"start": up, "stop": gone}, within, names)
+
+    async def _wait(
+        self,
+        request: Request,
+        verb: str,
+        attempts: dict[str, dict[str, int]],
+        within: float | None,
+        names: tuple[str, ...],
+    ) -> Response:
+        """The answer when the order is carried out; a client that goes away meanwhile changes nothing.
+
+        Args:
+            request: the client's.
+            verb: what was ordered, in words.
+            attempts: by the verb whose end is waited for, what the orders returned.
+            within: seconds to wait; None for no limit.
+            names: the services that the answer is about.
+        """
+        done = asyncio.ensure_future(self._all_done(attempts))
         gone = asyncio.ensure_future(disconnected(request.receive))
         try:
             await first_done(done, gone, within=within)
@@ -90,7 +123,11 @@ class Services:
         if failed:
             states = ", ".join(f"{name} is {self._state(name)}" for name in failed)
             raise ProblemError(409, f"{verb} ended otherwise: {states}", services=failed)
-        return self._views(request, tuple(attempts))
+        return self._views(request, names)
+
+    async def _all_done(self, attempts: dict[str, dict[str, int]]) -> list[str]:
+        orders = self._subject.orders
+        return [name for verb, those in attempts.items() for name in await orders.done(verb, those)]
 
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:
         fleet = self._subject.fleet

@@ -98,6 +98,9 @@ def _imports() -> Iterator[None]:
     import starlette.applications
 
     yield
+    import supervisor.runtime.driver  # the daemon has it; who measures the steps alone has not
+
+    yield
     import supervisor.control.services
 
     yield

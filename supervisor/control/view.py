@@ -5,10 +5,11 @@ The environment is not shown at all, since secrets live there.
 
 import time
 
-from supervisor.core.fleet import Fleet, Phase
-from supervisor.core.service import Service
+from supervisor.core.descent import Phase
+from supervisor.core.fleet import Fleet
+from supervisor.core.service import Service, is_at_ease
 from supervisor.core.signals import signal_name
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import Kind, ServiceSpec
 from supervisor.core.states import AT_REST, Desired, State
 from supervisor.core.wait_status import exit_code, term_signal
 from supervisor.logs.encode import timestamp
@@ -36,17 +37,17 @@ def service_view(fleet: Fleet, name: str) -> View:
         "state": service.state.value,
         "desired": service.desired.value,
         "reason": service.reason.value,
-        "need": None,
+        "need": service.need or None,
         "ready": service.state is State.RUNNING,
-        "healthy": None,
+        "healthy": healthy_or_unknown(fleet, name),
         "pid": service.pid,
         "attempt": service.attempt,
         "restarts": max(0, service.attempt - 1),
         **_times(service),
         **_last_end(service),
         **_usage(service),
-        "status_text": None,
-        "next_run": None,
+        "status_text": service.status_text or None,
+        "next_run": service.next_run,
         "needs": list(spec.needs),
         "command": list(spec.command),
     }
@@ -92,9 +93,11 @@ def not_ready(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def _is_as_it_should_be(_: ServiceSpec, service: Service) -> bool:
-    if service.state is State.RUNNING:
-        return True
+def _is_as_it_should_be(spec: ServiceSpec, service: Service) -> bool:
+    if service.state is State.RUNNING or is_at_ease(service):
+        return service.healthy
+    if spec.kind is Kind.SCHEDULED and service.desired is Desired.UP:
+        return True  # its runs come and go
     return service.state in AT_REST and service.state is not State.FAILED and service.desired is Desired.DOWN
 
 
@@ -103,6 +106,6 @@ def has_started(fleet: Fleet) -> bool:
     return fleet.announced
 
 
-def healthy_or_unknown(_fleet: Fleet, _name: str) -> bool | None:
+def healthy_or_unknown(fleet: Fleet, name: str) -> bool | None:
     """Whether the health probes of a service say that it is well; None where there are none."""
-    return None
+    return None if fleet.specs[name].health is None else fleet.services[name].healthy

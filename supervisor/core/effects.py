@@ -49,6 +49,10 @@ class ReloadConfiguration(Record):
     """Read the configuration again; answered by ``Reconfigured`` when it is good."""
 
 
+class ReopenLogs(Record):
+    """Open the log files again."""
+
+
 class CloseOutput(Record):
     """Write out all that the services have written: what comes later is nobody's."""
 
@@ -59,4 +63,14 @@ class Finish(Record):
     exit_code: int
 
 
-Effect = Spawn | SendSignal | SignalDescendants | Report | NotifyManager | ReloadConfiguration | CloseOutput | Finish
+Effect = (
+    Spawn
+    | SendSignal
+    | SignalDescendants
+    | Report
+    | NotifyManager
+    | ReloadConfiguration
+    | ReopenLogs
+    | CloseOutput
+    | Finish
+)

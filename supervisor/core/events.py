@@ -131,17 +131,18 @@ class Notified(Record):
 
 
 class RunPlanned(Record):
-    """The next run of a scheduled service; ``at`` is wall-clock seconds, None when there will never be one."""
+    """The next run of a scheduled service is at ``at``, as its schedule writes times; None: there will never be one."""
 
     service: str
-    at: float | None
+    at: str | None
 
 
 class RunDue(Record):
-    """A run of a scheduled service is due; ``at`` is the wall-clock time it was planned for."""
+    """A run of a scheduled service is due; ``late`` seconds after the time ``at`` that it was planned for."""
 
     service: str
-    at: float
+    at: str
+    late: float = 0.0
 
 
 class DeadlinePassed(Record):
@@ -206,9 +207,14 @@ class DescendantsKilled(Record):
 
 
 class Reconfigured(Record):
-    """The configuration was read again and is good."""
+    """Something else is wanted than before: the configuration was read again and is good, or somebody has scaled.
+
+    Attributes:
+        scaled: only the number of instances is another one; nobody is told to read anything again.
+    """
 
     spec: FleetSpec
+    scaled: bool = False
 
 
 FleetEvent = (

@@ -1,55 +1,27 @@
-"""All services together: the main one, the end of all, and the way down.
+"""All services together: the one place that assigns a service's state.
 
-:class:`Fleet` is the one place that assigns a service's state. It is given events and the time, and answers with
-effects; it does nothing itself. The way down is a second, short automaton, :class:`Phase`:
+:class:`Fleet` is given events and the time, and answers with effects; it does nothing itself. An event is handled in
+two phases: services step, and what their steps mean for others is put into a queue and worked off until nothing more
+follows; only then is the whole looked at (the end, a pause), and only then does the shell carry anything out. So no
+decision is made on half of the news, and nothing recurses.
 
-``UP`` -> ``DRAINING`` (told everybody, not stopping yet) -> ``STOPPING`` (services get their stop signals) ->
-``SWEEPING`` (every remaining descendant gets TERM, at the deadline KILL) -> ``OVER``. ``LINGERING`` stands beside
-SWEEPING: descendants may finish by themselves.
+Beside it: :mod:`~supervisor.core.needs` (who needs whom), :mod:`~supervisor.core.orders` (signals to the daemon),
+:mod:`~supervisor.core.descent` (the way down), :mod:`~supervisor.core.reload` (a new configuration).
 """
 
-from enum import Enum
+from collections import deque
 
 from supervisor.core import events as ev
-from supervisor.core.effects import (
-    CloseOutput,
-    Effect,
-    Finish,
-    NotifyManager,
-    ReloadConfiguration,
-    Report,
-    SendSignal,
-    SignalDescendants,
-)
-from supervisor.core.service import Context, Service, step
-from supervisor.core.signals import SIGINT, SIGKILL, SIGTERM, signal_name
-from supervisor.core.spec import (
-    FleetSpec,
-    Forward,
-    Ignore,
-    OnFailure,
-    Orphans,
-    Reload,
-    ServiceSpec,
-    Shutdown,
-    WhenDone,
-)
+from supervisor.core.descent import Descent, Phase
+from supervisor.core.effects import Effect, NotifyManager, Report
+from supervisor.core.needs import Graph, is_met
+from supervisor.core.orders import signal_received, signal_service
+from supervisor.core.service import Context, Service, is_at_ease
+from supervisor.core.spec import FleetSpec, OnFailure, Until, WhenDone
 from supervisor.core.states import AT_REST, HAS_PROCESS, Desired, Reason, State
-from supervisor.core.wait_status import term_signal
+from supervisor.core.table import step
 
-LAST_GRACE = 1.0
-"""Seconds that the kernel gets to carry out a KILL before the daemon ends without having seen the last process go."""
-
-
-class Phase(Enum):
-    """Where the daemon is on its way down."""
-
-    UP = "up"
-    DRAINING = "draining"
-    STOPPING = "stopping"
-    LINGERING = "lingering"
-    SWEEPING = "sweeping"
-    OVER = "over"
+_NEVER_UP = frozenset({State.STOPPED, State.FAILED})
 
 
 class Fleet:
@@ -58,34 +30,49 @@ class Fleet:
     Args:
         spec: what was asked for.
         salt: any number that differs from daemon to daemon; varies the restart delays.
+
+    Attributes:
+        specs: by instance; those that a reload has removed too, until they are down.
+        services: the same instances.
+        graph: who needs whom.
+        alive: instances that have a process, or are about to, in the order in which they got it.
+        descent: the way down.
+        changed: instances that stepped since the shell last looked, for its timers and watches.
+        stepped: instances that stepped in the present event.
+        removed: instances that a reload has removed and that are not down yet.
     """
 
     def __init__(self, spec: FleetSpec, *, salt: int = 0) -> None:
         self.spec = spec
-        self.phase = Phase.UP
         self.specs = dict(spec.services)
         self.services = {name: Service() for name in self.specs}
-        self.deadline: float | None = None
-        self.changed: list[str] = []  # services that stepped since the shell last looked, for its timers
-        self._stepped: list[str] = []  # services that stepped in the present event
-        self._salt = salt
-        self._removed: set[str] = set()
+        self.graph = Graph(self.specs)
+        self.alive: dict[str, None] = {}
+        self.descent = Descent(self)
+        self.changed: list[str] = []
+        self.stepped: list[str] = []
+        self.removed: set[str] = set()
+        self._news: deque[tuple[str, Service]] = deque()  # who stepped, and what it was before
+        self._active: set[str] = set()  # not at rest
+        self._rising: set[str] = set(self.specs)  # neither up nor at rest yet
+        self.salt = salt
         self._paused = False
         self._announced = False
-        self._ordered = False
-        self._stop_signal: int | None = None
-        self._exit_code: int | None = None
-        self._began = 0.0
-        self._shutdown_by = 0.0
-        self._killed: list[str] = []
-        self._swept = False
+
+    @property
+    def phase(self) -> Phase:
+        """Where the daemon is on its way down."""
+        return self.descent.phase
+
+    @property
+    def deadline(self) -> float | None:
+        """When the daemon itself has to go on; see :class:`Descent`."""
+        return self.descent.deadline
 
     def start(self, now: float) -> list[Effect]:
         """Bring every service up; with none, pause."""
-        effects: list[Effect] = []
-        for name in self.specs:
-            effects += self._apply(ev.StartRequested(name), now)
-        return effects + self._settle(now)
+        self.stepped.clear()
+        return self.bring_up(list(self.specs), now) + self._settle(now)
 
     def awaits_spawn(self, name: str, attempt: int) -> bool:
         """Whether the service still wants the process of this attempt: an event in between may have stopped it."""
@@ -103,25 +90,29 @@ class Fleet:
         Raises:
             ImpossibleTransitionError: a service can't have met this event; nothing has changed.
         """
-        self._stepped.clear()
+        self.stepped.clear()
         match event:
             case ev.SignalReceived():
-                effects = self._signal_received(event, now)
+                effects = signal_received(self, event, now)
             case ev.ShutdownRequested():
-                effects = self._order_shutdown(event.reason, None, now)
+                effects = self.descent.order(event.reason, None, now) or []
             case ev.SignalRequested():
-                effects = self._signal_service(event)
+                effects = signal_service(self, event)
             case ev.FleetDeadlinePassed():
-                effects = self._deadline_passed(now)
+                effects = self.descent.deadline_passed(now)
             case ev.ChildrenGone():
-                effects = self._children_gone(now)
+                effects = self.descent.children_gone(now)
             case ev.DescendantsKilled():
-                self._killed += event.names
+                self.descent.killed += event.names
                 effects = []
             case ev.Reconfigured():
-                effects = self._reconfigure(event.spec, now)
+                from supervisor.core.reload import reconfigure  # noqa: PLC0415 - off the start path
+
+                effects = reconfigure(self, event, now)
+            case ev.StartRequested() | ev.RestartRequested():
+                effects = self._order_up(event, now)
             case _:
-                effects = self._apply(event, now)
+                effects = self.apply(event, now)
         return effects + self._settle(now)
 
     @property
@@ -131,24 +122,68 @@ class Fleet:
 
     def wants_children_gone(self) -> bool:
         """Whether the end waits for the last child, so that the shell should say when there is none."""
-        return self.phase in (Phase.SWEEPING, Phase.LINGERING)
+        return self.descent.waits_for_children()
+
+    def exit_code(self) -> int:
+        """Exit code of the daemon; see :meth:`Descent.exit_code`."""
+        return self.descent.exit_code()
+
+    def is_single(self) -> bool:
+        """Whether this is the single-command form."""
+        main = self.specs.get(self.spec.main or "")
+        return main is not None and main.transparent is not None
 
     # -- services ------------------------------------------------------------------------------------------------
 
-    def _apply(self, event: ev.ServiceEvent, now: float) -> list[Effect]:
+    def adopt(self, spec: FleetSpec) -> None:
+        """Take over the names of a new configuration; services that are new are at rest, and started by an event."""
+        self.spec = spec
+        for name, service in spec.services.items():
+            if name not in self.services:
+                self.specs[name] = service
+                self.services[name] = Service()
+        self.graph = Graph(spec.services)
+
+    def bring_up(self, names: list[str], now: float) -> list[Effect]:
+        """Start these. Who needs others goes first: it waits before the news comes that it need not."""
+        effects: list[Effect] = []
+        for name in sorted(names, key=lambda name: name not in self.graph.needs):
+            effects += self.apply(ev.StartRequested(name), now)
+        return effects
+
+    def apply(self, event: ev.ServiceEvent, now: float) -> list[Effect]:
         """Let one service step; the only assignment of a service's state."""
         name = event.service
         before = self.services.get(name)
         if before is None:
             return []  # a late timer or an order for a service that a reload has removed
-        context = Context(self.specs[name], now, self._salt, self.phase is not Phase.UP)
+        closing = self.phase is not Phase.UP
+        context = Context(self.specs[name], now, self.salt, closing, "" if closing else self._missing(name))
         after, effects = step(context, before, event)
+        if after is before:
+            return list(effects)
         self.services[name] = after
         self.changed.append(name)
-        self._stepped.append(name)
-        if after.killed and not before.killed and self.phase is not Phase.UP:
-            self._killed.append(name)
+        self.stepped.append(name)
+        if name in self.graph.dependents:
+            self._news.append((name, before))
+        if after.state is not before.state:
+            self._sort(name, after)
+        if after.killed and not before.killed and closing:
+            self.descent.killed.append(name)
         return [*self._change_report(name, before, after), *effects]
+
+    def _sort(self, name: str, service: Service) -> None:
+        """Keep the sets that spare the daemon from looking at a thousand services for the news of one."""
+        state = service.state
+        if state in HAS_PROCESS:
+            self.alive[name] = None
+        else:
+            self.alive.pop(name, None)
+        resting = state in AT_REST
+        (self._active.discard if resting else self._active.add)(name)
+        up = resting or state is State.RUNNING or is_at_ease(service)
+        (self._rising.discard if up else self._rising.add)(name)
 
     def _change_report(self, name: str, before: Service, after: Service) -> list[Effect]:
         if after.state is before.state:
@@ -159,45 +194,118 @@ class Fleet:
             "to": after.state.value,
             "reason": after.reason.value,
         }
+        if after.need:
+            fields["need"] = after.need
         # the single command's end is told by our exit code
         alarming = after.state is State.FAILED and self.specs[name].transparent is None
         return [Report("error" if alarming else "info", "service_state_changed", fields)]
 
-    def _settle(self, now: float) -> list[Effect]:
-        """What follows from the states the services are in now: the end, a pause, or the next phase."""
-        self._forget_removed()
-        if self.phase is Phase.UP:
-            return self._settle_up(now)
-        if self.phase is Phase.STOPPING and not any(s.state in HAS_PROCESS for s in self.services.values()):
-            return self._sweep(now)
+    # -- needs ---------------------------------------------------------------------------------------------------
+
+    def _missing(self, name: str) -> str:
+        """The first need of a service that is not met; empty when all are."""
+        needs = self.graph.needs.get(name, ())
+        return next((other for other, need in needs if not is_met(need, self.services[other])), "")
+
+    def _order_up(self, event: ev.StartRequested | ev.RestartRequested, now: float) -> list[Effect]:
+        """An order to start brings up what the service needs as well, unless that is up or has done its work."""
+        service = self.services.get(event.service)
+        if self.phase is not Phase.UP or service is None or event.service in self.removed:
+            return []  # what a reload has removed does not come back for an order that was late
+        effects = self.apply(event, now)
+        if self.services[event.service].state is State.WAITING:
+            for other in reversed(self.graph.below(event.service)):
+                if self.services[other].state in _NEVER_UP:
+                    effects += self.apply(ev.StartRequested(other), now)
+        return effects
+
+    def _propagate(self, now: float) -> list[Effect]:
+        """What the steps of services mean for those who need them, until nothing more follows."""
+        effects: list[Effect] = []
+        while self._news and self.phase is Phase.UP:
+            name, before = self._news.popleft()
+            after = self.services[name]
+            if after.state is State.FAILED:
+                effects += self._fail_dependents(name, now) if before.state is not State.FAILED else []
+                continue
+            restarts = before.pid is not None and after.pid is None and after.desired is Desired.UP
+            for other, need in self.graph.dependents.get(name, ()):
+                effects += self._need_stepped(other, now, restarts=restarts and need.restart_with)
+        return effects
+
+    def _need_stepped(self, name: str, now: float, *, restarts: bool) -> list[Effect]:
+        """Something that this service needs has stepped; ``restarts`` when it is to restart with it, and it does."""
+        service = self.services[name]
+        if service.state is State.WAITING:
+            return self.look_at_needs(name, now)
+        if restarts and service.pid is not None and service.desired is Desired.UP:
+            return self.apply(ev.RestartRequested(name, Reason.NEED_RESTARTED), now)
         return []
 
+    def look_at_needs(self, name: str, now: float) -> list[Effect]:
+        """Let a service start that waits for nothing any more."""
+        service = self.services[name]
+        if service.state is not State.WAITING or not service.need or self._missing(name):
+            return []
+        return self.apply(ev.NeedsMet(name), now)
+
+    def _fail_dependents(self, name: str, now: float) -> list[Effect]:
+        """All that need it, directly or not, have failed with it; told in the order in which they are to stop."""
+        above = self.graph.above(name)
+        lost = {name}
+        for other in reversed(above):  # nobody before those it needs
+            if self._is_lost_with(other, lost):
+                lost.add(other)
+        effects: list[Effect] = []
+        for other in above:
+            if other in lost:
+                effects += self.apply(ev.NeedFailed(other, name), now)
+        return effects
+
+    def _is_lost_with(self, name: str, lost: set[str]) -> bool:
+        """Whether it can't go on without one of these; what had to complete before a service ran is behind it."""
+        service = self.services[name]
+        if service.state in AT_REST:
+            return False
+        return any(
+            other in lost and (service.pid is None or need.until is not Until.COMPLETED)
+            for other, need in self.graph.needs.get(name, ())
+        )
+
+    # -- the whole -----------------------------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> list[Effect]:
+        """What follows from the states the services are in now: for each other, and for the daemon."""
+        effects = self._propagate(now)
+        self._forget_removed()
+        effects += self._settle_up(now) if self.phase is Phase.UP else self.descent.settle(now)
+        self._news.clear()
+        return effects
+
     def _forget_removed(self) -> None:
-        gone = [name for name in self._removed if self.services[name].state in AT_REST]
+        gone = [name for name in self.removed if self.services[name].state in AT_REST]
         for name in gone:
-            self._removed.discard(name)
+            self.removed.discard(name)
             del self.services[name], self.specs[name]
+            self._rising.discard(name)
 
     def _settle_up(self, now: float) -> list[Effect]:
         main = self.services.get(self.spec.main or "")
         if main is not None and main.state in (State.COMPLETED, State.FAILED):
-            return self._begin_shutdown(f"main service {self.spec.main} has ended", main.exit_code, now)
+            return self.descent.begin(f"main service {self.spec.main} has ended", main.exit_code, now)
         failed = self._failed_service()
         if failed is not None:
-            reason = f"service {failed} has failed"
-            return self._begin_shutdown(reason, self.services[failed].exit_code or 1, now)
-        if any(service.state not in AT_REST for service in self.services.values()):
+            return self.descent.begin(f"service {failed} has failed", self.services[failed].exit_code or 1, now)
+        if self._active:
             self._paused = False
             return self._announce_ready()
         if self.services and self.spec.when_done is WhenDone.EXIT and not self._stopped_by_order():
-            return self._begin_shutdown("every service has finished", 0, now)
+            return self.descent.begin("every service has finished", 0, now)
         return [*self._announce_ready(), *self._pause()]
 
     def _announce_ready(self) -> list[Effect]:
         """READY=1 for the manager above us, once, when every service is up or has ended."""
-        if self._announced or any(
-            s.state is not State.RUNNING and s.state not in AT_REST for s in self.services.values()
-        ):
+        if self._announced or self._rising:
             return []
         self._announced = True
         return [NotifyManager("READY=1")]
@@ -205,7 +313,7 @@ class Fleet:
     def _failed_service(self) -> str | None:
         if self.spec.on_failure is OnFailure.IGNORE:
             return None
-        stepped = (name for name in self._stepped if name in self.services)
+        stepped = (name for name in self.stepped if name in self.services)
         return next((name for name in stepped if self.services[name].state is State.FAILED), None)
 
     def _stopped_by_order(self) -> bool:
@@ -218,218 +326,3 @@ class Fleet:
         self._paused = True
         reason = "every service has finished" if self.services else "no service is configured"
         return [Report("info", "pause_entered", {"reason": reason})]
-
-    # -- signals -------------------------------------------------------------------------------------------------
-
-    def _signal_received(self, event: ev.SignalReceived, now: float) -> list[Effect]:
-        if self.phase is Phase.OVER:
-            return []  # the exit code is out; nothing can be ordered any more
-        action = self.spec.signals.get(event.signal, Ignore())
-        word = "kill" if self._is_repeated_order(event.signal, action) else type(action).__name__.lower()
-        fields: dict[str, object] = {
-            "signal": event.signal,
-            "signal_name": signal_name(event.signal),
-            "action": word,
-        }
-        if event.sender:
-            fields["sender_pid"] = event.sender
-        report = Report("info", "signal_received", fields)
-        match action:
-            case Shutdown() if word == "kill":
-                return [report, *self._kill_all(now)]
-            case Shutdown():
-                return [
-                    report,
-                    *self._order_shutdown(f"signal {signal_name(event.signal)}", action.signal or event.signal, now),
-                ]
-            case Forward():
-                return [report, *self._forward(event.signal, action)]
-            case Reload() if self.phase is Phase.UP:
-                return [report, ReloadConfiguration()]
-            case _:
-                return [report]
-
-    def _is_repeated_order(self, signal: int, action: object) -> bool:
-        """Whether this is the second order to end: nobody wants to wait any longer.
-
-        The single command is spared the KILL as long as the second signal is another one than the first: it gets
-        every signal that we are sent, as it would from tini.
-        """
-        if not isinstance(action, Shutdown) or not self._ordered:
-            return False
-        return not self._is_single() or (action.signal or signal) == self._stop_signal
-
-    def _is_single(self) -> bool:
-        main = self.specs.get(self.spec.main or "")
-        return main is not None and main.transparent is not None
-
-    def _forward(self, signal: int, action: Forward) -> list[Effect]:
-        names = self.specs if action.services is None else action.services
-        return [
-            SendSignal(name, service.pid, action.signal or signal, self.specs[name].stop_scope)
-            for name in names
-            if (service := self.services.get(name)) is not None and service.pid is not None
-        ]
-
-    def _signal_service(self, event: ev.SignalRequested) -> list[Effect]:
-        service = self.services.get(event.service)
-        if service is None or service.pid is None:
-            return []  # it has ended by now
-        scope = event.scope or self.specs[event.service].stop_scope
-        return [SendSignal(event.service, service.pid, event.signal, scope)]
-
-    def _kill_all(self, now: float) -> list[Effect]:
-        """No more patience: KILL for every service and everything that descends from us."""
-        self.phase = Phase.STOPPING
-        self.deadline = now + LAST_GRACE
-        self._swept = True
-        effects: list[Effect] = []
-        for name in list(self.services):
-            effects += self._apply(ev.KillRequested(name), now)
-        return [*effects, SignalDescendants(SIGKILL)]
-
-    # -- the way down --------------------------------------------------------------------------------------------
-
-    def _order_shutdown(self, reason: str, signal: int | None, now: float) -> list[Effect]:
-        """An order from outside: TERM, INT, or a command."""
-        if self._ordered:
-            # the single command was sent another signal on its way down: it gets it as it came
-            return self._forward(signal, Forward()) if signal and self._is_single() else []
-        self._ordered = True
-        self._stop_signal = signal
-        if self.phase is Phase.UP:
-            return self._begin_shutdown(reason, None, now)
-        if self.phase is Phase.LINGERING:
-            return self._sweep_now(now)
-        return []
-
-    def _begin_shutdown(self, reason: str, exit_code: int | None, now: float) -> list[Effect]:
-        self._began = now
-        self._shutdown_by = now + self.spec.shutdown_timeout
-        main = self.services.get(self.spec.main or "")
-        # an ordered shutdown asks the main service for its code, unless it is not there to answer
-        self._exit_code = 0 if exit_code is None and (main is None or main.pid is None) else exit_code
-        effects: list[Effect] = [Report("info", "shutdown_started", {"reason": reason}), NotifyManager("STOPPING=1")]
-        self.phase = Phase.DRAINING
-        for name, service in self.services.items():
-            if service.pid is None:
-                effects += self._apply(ev.StopRequested(name, Reason.SHUTDOWN), now)
-        drain = min(self.spec.drain_delay, self.spec.shutdown_timeout)
-        if drain > 0 and any(service.state in HAS_PROCESS for service in self.services.values()):
-            self.deadline = now + drain
-            return effects
-        return effects + self._stop_services(now)
-
-    def _stop_services(self, now: float) -> list[Effect]:
-        self.phase = Phase.STOPPING
-        self.deadline = self._shutdown_by
-        signal = self._stop_signal if self._is_single() or self._stop_signal in (SIGTERM, SIGINT) else None
-        effects: list[Effect] = []
-        for name in list(self.services):
-            effects += self._apply(ev.StopRequested(name, Reason.SHUTDOWN, signal, self._shutdown_by), now)
-        return effects + self._settle(now)
-
-    def _sweep(self, now: float) -> list[Effect]:
-        """Services are down; what is left are descendants that nobody configured."""
-        if self.spec.orphans is Orphans.LEAVE:
-            return self._finish(now)
-        if self.spec.orphans is Orphans.WAIT and not self._ordered:
-            self.phase = Phase.LINGERING
-            self.deadline = None
-            return []
-        return self._sweep_now(now)
-
-    def _sweep_now(self, now: float) -> list[Effect]:
-        lingered = self.phase is Phase.LINGERING
-        self.phase = Phase.SWEEPING
-        if self._swept:
-            return []  # KILL is out already
-        self.deadline = now + self.spec.shutdown_timeout if lingered else max(self._shutdown_by, now)
-        return [SignalDescendants(SIGTERM)]
-
-    def _deadline_passed(self, now: float) -> list[Effect]:
-        """The daemon's deadline: the end of the drain, the shutdown's deadline, or the last grace after KILL."""
-        if self.deadline is None or now < self.deadline:
-            return []
-        if self.phase is Phase.DRAINING:
-            return self._stop_services(now)
-        if self._swept:
-            return self._finish(now)
-        if self.phase is Phase.STOPPING:
-            return self._kill_all(now)
-        self._swept = True
-        self.deadline = now + LAST_GRACE
-        return [SignalDescendants(SIGKILL)]
-
-    def _children_gone(self, now: float) -> list[Effect]:
-        return self._finish(now) if self.wants_children_gone() else []
-
-    def _finish(self, now: float) -> list[Effect]:
-        self.phase = Phase.OVER
-        self.deadline = None
-        code = self.exit_code()
-        fields: dict[str, object] = {
-            "exit_code": code,
-            "duration_s": round(now - self._began, 6),
-            "killed": list(dict.fromkeys(self._killed)),
-        }
-        report = Report("warning" if self._killed else "info", "shutdown_finished", fields)
-        return [CloseOutput(), report, Finish(code)]
-
-    def exit_code(self) -> int:
-        """Exit code of the daemon, by the contract: who decided the end also decides the code.
-
-        A shutdown that was ordered returns 0, or the exit code that the main service chose; a main service that died
-        by the signal we sent counts as 0. The single-command form returns the command's status whatever it is.
-        """
-        if self._exit_code is not None:
-            return self._exit_code
-        main = self.services.get(self.spec.main or "")
-        if main is None or main.status is None:
-            return 0
-        if term_signal(main.status) and not self._is_single():
-            return 0
-        return main.exit_code
-
-    # -- reload --------------------------------------------------------------------------------------------------
-
-    def _reconfigure(self, spec: FleetSpec, now: float) -> list[Effect]:
-        """Only what changed is touched: others keep their process."""
-        if self.phase is not Phase.UP:
-            return []
-        added, changed, removed = compare(self.specs, spec.services)
-        self.spec = spec
-        effects: list[Effect] = []
-        for name in self._removed.intersection(spec.services):
-            # removed by one reload and back by the next, before it was down
-            self._removed.discard(name)
-            effects += self._apply(ev.StartRequested(name), now)
-        for name in removed:
-            self._removed.add(name)
-            effects += self._apply(ev.StopRequested(name, Reason.RELOAD), now)
-        for name in changed:
-            effects += self._apply_new_spec(name, spec.services[name], now)
-        for name in added:
-            self.specs[name] = spec.services[name]
-            self.services[name] = Service()
-            effects += self._apply(ev.StartRequested(name), now)
-        fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
-        return [Report("info", "config_reloaded", fields), *effects]
-
-    def _apply_new_spec(self, name: str, spec: ServiceSpec, now: float) -> list[Effect]:
-        """Stop by the old settings, start by the new ones; what an order stopped stays stopped."""
-        wanted = self.services[name].desired is Desired.UP or self.services[name].state in (
-            State.COMPLETED,
-            State.FAILED,
-        )
-        effects = self._apply(ev.RestartRequested(name, Reason.RELOAD), now) if wanted else []
-        self.specs[name] = spec
-        return effects
-
-
-def compare(old: dict[str, ServiceSpec], new: dict[str, ServiceSpec]) -> tuple[list[str], list[str], list[str]]:
-    """Names of the services that were added, changed and removed, in the order of their definition."""
-    added = [name for name in new if name not in old]
-    changed = [name for name in new if name in old and new[name] != old[name]]
-    removed = [name for name in old if name not in new]
-    return added, changed, removed

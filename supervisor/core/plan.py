@@ -6,7 +6,7 @@ The one table that says which change needs a restart is here.
 from enum import Enum
 
 from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec, Output, ServiceSpec
+from supervisor.core.spec import FleetSpec, ServiceSpec
 
 
 class Action(Enum):
@@ -31,12 +31,14 @@ class Changes(Record):
     """All that differs between what is in force and what is wanted, services in the order of their definition.
 
     Attributes:
+        signalled: services that do not change, but get their reload-signal.
         settings: keys of the daemon's own that differ; they are in force at once.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: dict[str, ServiceChange] = {}  # noqa: RUF012 - copied for each record
+    signalled: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
 
 
@@ -49,12 +51,9 @@ _KEYS = {
 
 _WITHOUT_RESTART = frozenset(
     "needs start_timeout health watchdog restart restart_delay restart_max_delay restart_reset_after restart_limit "
-    "success_codes success_signals stop_signal stop_scope stop_timeout schedule stdout stderr".split()
+    "success_codes success_signals stop_signal stop_scope stop_timeout reload_signal schedule".split()
 )
 """Fields of a service that the daemon heeds, and its process does not: their change asks nothing of the process."""
-
-_INHERITED_OUTPUT = frozenset({Output.INHERIT, Output.NULL})
-"""Outputs that the process was given itself; all others are a pipe to us, and what we do with it is our matter."""
 
 
 def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetSpec) -> Changes:
@@ -74,26 +73,23 @@ def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetS
             for name, spec in new.items()
             if name in present and present[name] != spec
         },
+        signalled=tuple(
+            name for name, spec in new.items() if spec.reload_signal is not None and present.get(name) == spec
+        ),
         settings=tuple(_key(field) for field in _differing(settings, wanted) if field not in ("services", "templates")),
     )
 
 
 def needs_restart(old: ServiceSpec, new: ServiceSpec) -> bool:
     """Whether a process that was started by the old spec has to be started again to be as the new one wants it."""
-    return any(_restarts(field, old, new) for field in _differing(old, new))
+    return any(field not in _WITHOUT_RESTART for field in _differing(old, new))
 
 
 def _service_change(old: ServiceSpec, new: ServiceSpec) -> ServiceChange:
     fields = _differing(old, new)
-    action = Action.RESTART if needs_restart(old, new) else Action.NONE
+    action = Action.NONE if new.reload_signal is None else Action.SIGNAL
+    action = Action.RESTART if needs_restart(old, new) else action
     return ServiceChange(tuple(dict.fromkeys(map(_key, fields))), action)
-
-
-def _restarts(field: str, old: ServiceSpec, new: ServiceSpec) -> bool:
-    if field in ("stdout", "stderr"):
-        ends = {getattr(old, field), getattr(new, field)}
-        return not ends.isdisjoint(_INHERITED_OUTPUT)
-    return field not in _WITHOUT_RESTART
 
 
 def _differing(old: Record, new: Record) -> list[str]:

@@ -22,7 +22,7 @@ NUMBERS: dict[str, int] = {"SIG" + name: number for number, name in enumerate(_N
 _BY_NUMBER = {number: name for name, number in NUMBERS.items()}
 _ALIASES = {"SIGIOT": 6, "SIGCLD": 17, "SIGPOLL": 29}
 
-SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2 = 1, 2, 3, 9, 10, 12
+SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGKILL, SIGUSR1, SIGUSR2 = 1, 2, 3, 6, 9, 10, 12
 SIGPIPE, SIGTERM, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP = 13, 15, 17, 18, 19, 20
 SIGTTIN, SIGTTOU, SIGXFSZ = 21, 22, 25
 

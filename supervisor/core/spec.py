@@ -10,6 +10,10 @@ from enum import Enum
 from supervisor.core.record import Record
 from supervisor.core.signals import SIGHUP, SIGINT, SIGQUIT, SIGTERM
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Restart(Enum):
     """When a service that ended is started again; systemd.service(5), ``Restart=``."""
@@ -178,7 +182,7 @@ class Isolation(Record):
     """What a service's process is restricted to, or given; None and empty: as the daemon itself.
 
     Attributes:
-        user: name or number; names are looked up at each start. Sets HOME, USER and LOGNAME.
+        user: name or number; names are looked up at each start. Sets HOME, USER, LOGNAME and SHELL.
         group: name or number; the user's own when None.
         supplementary_groups: names or numbers; the user's own when None.
         limits: soft and hard limit by resource as setrlimit(2) names it, in small letters (``nofile``); -1 is infinity.
@@ -220,6 +224,113 @@ class Output(Enum):
     LOG = "log"
     INHERIT = "inherit"
     NULL = "null"
+
+
+class JsonLines(Enum):
+    """What becomes of a line that is a JSON object."""
+
+    TEXT = "text"
+    """It is a message like any other."""
+    MERGE = "merge"
+    """Its members become fields of the record."""
+    EMBED = "embed"
+    """It becomes one field of the record, ``json``."""
+
+
+class Ansi(Enum):
+    """What becomes of escape sequences, such as colours, in a line."""
+
+    KEEP = "keep"
+    STRIP = "strip"
+
+
+class Overflow(Enum):
+    """What happens to the lines of a service for which the log has no room."""
+
+    BLOCK = "block"
+    """Nothing is read until there is room: the service waits, and nothing is lost."""
+    DROP_OLDEST = "drop-oldest"
+    DROP_NEWEST = "drop-newest"
+
+
+class LineLevels(Record):
+    """Which level the lines of a service have.
+
+    Attributes:
+        stdout: of what it writes there.
+        stderr: of what it writes there.
+        guess: look for the level in the line itself, and take these where there is none.
+    """
+
+    stdout: str = "info"
+    stderr: str = "info"
+    guess: bool = False
+
+
+class ServiceLog(Record):
+    """What becomes of the lines that a service writes.
+
+    Attributes:
+        multiline: a regular expression for the first line of a record, or the name of a set of rules; None for a record
+            a line.
+        multiline_timeout: seconds without another line after which a record is complete.
+        tail: how many lines of each stream are kept in memory.
+    """
+
+    json: JsonLines = JsonLines.TEXT
+    level: LineLevels = LineLevels()
+    ansi: Ansi = Ansi.KEEP
+    multiline: str | None = None
+    multiline_timeout: float = 0.2
+    overflow: Overflow = Overflow.BLOCK
+    tail: int = 20
+
+
+class FileSink(Record):
+    """A file that lines are appended to, and that is rotated: ``web.log`` becomes ``web.log.1``.
+
+    Attributes:
+        path: absolute; ``{service}`` stands for the name of the service, or of its instance.
+        max_size: bytes to which it grows before it is rotated; None for no limit.
+        max_age: seconds from its creation after which it is rotated; None for no limit.
+        keep: how many rotated files are kept.
+        compress: rotated files are gzipped.
+        json: one record a line, as in the log; otherwise the lines as they were written.
+    """
+
+    path: str
+    max_size: int | None = 50_000_000
+    max_age: float | None = None
+    keep: int = 5
+    compress: bool = False
+    json: bool = False
+
+
+class JournaldSink(Record):
+    """The journal of systemd, by its native protocol; ``path`` is its socket."""
+
+    path: str = "/run/systemd/journal/socket"
+
+
+class SyslogSink(Record):
+    """A syslog daemon.
+
+    Attributes:
+        transport: ``udp``, ``tcp`` or ``unix``.
+        host: name or address; for ``unix`` the path of the socket.
+        facility: number, from 0 to 23; RFC 5424, section 6.2.1.
+        legacy: the older format that daemons expect on ``/dev/log``, RFC 3164 without the host's name.
+    """
+
+    transport: str
+    host: str
+    port: int = 514
+    facility: int = 3
+    legacy: bool = False
+
+
+Destination = FileSink | JournaldSink | SyslogSink
+"""Where lines may go beside the log, or instead of it."""
 
 
 class OnFailure(Enum):
@@ -275,20 +386,21 @@ class ServiceSpec(Record):
         command: program and arguments; the program is searched for in the ``PATH`` of ``environment``.
         directory: absolute working directory.
         environment: the whole environment of the child, before what is read at each start.
-        environment_files: absolute paths, read at each start; what they set is weaker than ``environment``'s own
-            settings and stronger than what was inherited, see ``explicit``.
+        environment_files: absolute paths, read at each start, after ``-`` where the file may be missing; what they set
+            is weaker than ``environment``'s own settings and stronger than what was inherited, see ``explicit``.
         secret_files: absolute path by variable; read at each start, and the values are redacted everywhere.
         explicit: names in ``environment`` that the file set, as opposed to those inherited.
         needs: by the name of the service, without the number of an instance.
         ready: None for ready as soon as it runs.
         start_timeout: seconds to become ready, and for a task or a scheduled run to end; None for no limit.
         watchdog: ``WATCHDOG=1`` has to come at least this often; None for no watchdog.
-        replicas: how many instances; None for the one that is called as the service itself.
-        base: of an instance, the name of its service; empty otherwise.
+        base: of an instance, the name of its service; empty for a service that is not replicated.
         restart_limit: None for no limit.
         success_codes: exit codes that count as success.
         success_signals: signals whose death counts as success.
         stop_signal: None for the signal the daemon was sent (TERM or INT), TERM when there was none.
+        reload_signal: what its main process gets at each reload that leaves it running; None for nothing.
+        stdout: one place, or several; of several, the words are ``LOG`` only.
         transparent: set for the single-command form only.
     """
 
@@ -306,7 +418,6 @@ class ServiceSpec(Record):
     health: Health | None = None
     watchdog: float | None = None
     schedule: Schedule | None = None
-    replicas: int | None = None
     base: str = ""
     isolation: Isolation | None = None
     cgroup: Cgroup | None = None
@@ -320,8 +431,10 @@ class ServiceSpec(Record):
     stop_signal: int | None = None
     stop_scope: StopScope = StopScope.GROUP
     stop_timeout: float = 8.0
-    stdout: Output = Output.LOG
-    stderr: Output = Output.LOG
+    reload_signal: int | None = None
+    stdout: Output | tuple[Output | Destination, ...] = Output.LOG
+    stderr: Output | tuple[Output | Destination, ...] = Output.LOG
+    log: ServiceLog = ServiceLog()
     transparent: Transparent | None = None
 
 
@@ -335,6 +448,10 @@ class Reload(Record):
     """Signal action: read the configuration again."""
 
 
+class ReopenLogs(Record):
+    """Signal action: open the log files again, after somebody has renamed them."""
+
+
 class Ignore(Record):
     """Signal action: report it and do nothing."""
 
@@ -346,7 +463,7 @@ class Forward(Record):
     services: tuple[str, ...] | None = None
 
 
-SignalAction = Shutdown | Reload | Ignore | Forward
+SignalAction = Shutdown | Reload | ReopenLogs | Ignore | Forward
 
 DEFAULT_SIGNALS: dict[int, SignalAction] = {
     SIGTERM: Shutdown(),
@@ -359,9 +476,18 @@ DEFAULT_SIGNALS: dict[int, SignalAction] = {
 
 
 class FleetSpec(Record):
-    """The daemon's own settings and all its services, in the order in which they were defined."""
+    """The daemon's own settings and all its services, in the order in which they were defined.
+
+    Attributes:
+        services: by name; of a replicated service every instance, ``web#1`` and so on.
+        templates: by the name of a replicated service, what makes its instance of a number.
+        termination_message_path: where Kubernetes reads why the container ended; empty for nowhere, None for its
+            default path where that exists.
+        watch_config: reload when a file of the configuration changes.
+    """
 
     services: dict[str, ServiceSpec] = {}  # noqa: RUF012 - copied for each record
+    templates: "dict[str, Callable[[int], ServiceSpec]]" = {}  # noqa: RUF012 - copied for each record
     main: str | None = None
     on_failure: OnFailure = OnFailure.SHUTDOWN
     when_done: WhenDone = WhenDone.EXIT
@@ -369,6 +495,8 @@ class FleetSpec(Record):
     drain_delay: float = 0.0
     orphans: Orphans = Orphans.TERMINATE
     signals: dict[int, SignalAction] = DEFAULT_SIGNALS
+    termination_message_path: str | None = None
+    watch_config: bool = False
 
 
 class LogSpec(Record):
@@ -377,14 +505,20 @@ class LogSpec(Record):
     Attributes:
         format: ``json``, ``logfmt`` or ``console``; None for console on a terminal and json elsewhere.
         level: least level written: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
-        to: ``stdout``, ``stderr`` or an absolute path.
+        to: ``stdout``, ``stderr`` or an absolute path; empty for nowhere but ``targets``.
+        targets: where records go as well; a file is given them in the log's format.
         max_record: longest record in bytes; a longer message is split into several.
+        schema: the names of fields in json: ``native``, ``ecs``, ``otel`` or ``gcp``.
+        redact: regular expressions; what they match is written nowhere.
     """
 
     format: str | None = None
     level: str = "info"
     to: str = "stdout"
+    targets: tuple[Destination, ...] = ()
     max_record: int = 16384
+    schema: str = "native"
+    redact: tuple[str, ...] = ()
 
 
 class ControlSpec(Record):

@@ -6,10 +6,11 @@ The pairs of :class:`State` and :class:`Desired`, in words:
 state      wanted up                                            wanted down
 =========  ===================================================  ==================================================
 STOPPED    (does not last: it starts at once)                   at rest; never started, or stopped by order
-WAITING    its needs are not met                                (does not last: it stops at once)
-STARTING   has a process that is not ready yet                  (does not last: it is stopping)
+WAITING    its needs are not met, or its time has not come      (does not last: it stops at once)
+STARTING   has a process that is not ready, or a task that runs (does not last: it is stopping)
 RUNNING    has a process, ready                                 (does not last: it is stopping)
-STOPPING   is being restarted: starts again when it is down     its process was told to end
+STOPPING   starts again when it is down: by order, or as its    its process was told to end
+           policy decides, see ``Service.ending``
 BACKOFF    waits for the delay before the next start            (does not last: it stops at once)
 COMPLETED  (does not last: it starts at once)                   ended by itself, successfully
 FAILED     (does not last: it starts at once)                   failed for good; only an order starts it again
@@ -46,7 +47,13 @@ class Reason(Enum):
 
     INITIAL = "initial"
     START = "start"
+    NEEDS = "needs"
     NEEDS_MET = "needs-met"
+    NEED_FAILED = "need-failed"
+    NEED_RESTARTED = "need-restarted"
+    SCHEDULE = "schedule"
+    NEVER_DUE = "never-due"
+    REPLACED = "replaced"
     SPAWNED = "spawned"
     READY = "ready"
     STOP = "stop"
@@ -58,6 +65,11 @@ class Reason(Enum):
     SIGNAL = "signal"
     CORE_DUMP = "core-dump"
     SPAWN_FAILED = "spawn-failed"
+    START_TIMEOUT = "start-timeout"
+    NOT_READY = "not-ready"
+    UNHEALTHY = "unhealthy"
+    WATCHDOG = "watchdog"
+    ANNOUNCED = "announced"
     RESTART_LIMIT = "restart-limit"
     DELAY_OVER = "delay-over"
 
@@ -68,5 +80,5 @@ HAS_PROCESS = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
 AT_REST = frozenset({State.STOPPED, State.COMPLETED, State.FAILED})
 """States in which nothing will happen without an order."""
 
-HAS_DEADLINE = frozenset({State.STOPPING, State.BACKOFF})
-"""States that may have a deadline: when to kill, when to start again."""
+HAS_DEADLINE = frozenset({State.STARTING, State.RUNNING, State.STOPPING, State.BACKOFF})
+"""States that may have a deadline: to be ready, the watchdog's, to be gone, to start again."""

@@ -1,11 +1,12 @@
 """The children's stdout and stderr: pipes made before the spawn, read as they fill, closed when they end.
 
 Owns every pipe from its creation to its end of file. One epoll instance watches all of them and is itself all that the
-loop watches, so that a pipe costs some hundred bytes and not a loop's handle. A pipe lives as long as somebody can
+loop watches, so that a pipe costs some hundred bytes and not a loop's handle; those whose service is not to wait for
+the log (``overflow``) have an instance of their own, which is never put aside. A pipe lives as long as somebody can
 write to it: a child's descendants may go on after it.
 
 Reading stops while the sink is blocked, and then it is the child that waits. What has been read is never dropped for
-that; the lines of the last chunk that the sink has no room for wait here for it to drain.
+that; what becomes of it is :mod:`supervisor.logs.dispatch`.
 
 :meth:`Capture.drain` is for whoever reports exits: called before ``child_exited`` is written, it makes the child's
 last words come before that.
@@ -16,18 +17,34 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import time
 
+from supervisor.core.record import Record
+from supervisor.core.spec import Ansi
+from supervisor.logs.dispatch import Dispatcher
 from supervisor.logs.journal import MAX_RECORD, Journal
-from supervisor.logs.lines import Splitter
+from supervisor.logs.pipes import PLAIN, Pipe
 from supervisor.logs.sink import Sink
-from supervisor.logs.tails import Tails
 from supervisor.logs.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from enum import Enum
+    from typing import Any, Protocol
 
+    from supervisor.core.spec import ServiceLog
     from supervisor.logs.sink import Watcher
+    from supervisor.logs.sinks.writer import FileLog
+    from supervisor.logs.tails import Tails
+    from supervisor.logs.targets import Targets
+
+    class Loop(Watcher, Protocol):
+        """What reading needs of an event loop."""
+
+        def call_later(self, delay: float, callback: Callable[[], object], /) -> Any:
+            """Run the callback after ``delay`` seconds."""
+
 
 _CHUNK = 32768
 """Bytes a read(2): at two bytes a line, as ``yes`` writes them, 10 ms of work."""
@@ -36,95 +53,104 @@ _LINES_A_CALL = 8192
 _PIPES_A_CALL = 16
 """Bounds of one call back, so that a signal is never behind more than about 10 ms of reading."""
 
-_SLICE = 1024
-"""Lines rendered at once: the sink takes them whole, so this bounds its memory."""
-
-_TAIL_LINES, _TAIL_BYTES = 10, 1024
-"""What is kept of each stream for the report of the child's end."""
-
 _RECORDS_A_LINE = 4
 """Records of the greatest length that a line is kept together for; a longer one is passed on in pieces."""
-
-
-class Pipe:
-    """One stream of one child.
-
-    Attributes:
-        service: whose it is.
-        stream: ``stdout`` or ``stderr``.
-        pid: the process it was given to; 0 before :meth:`Capture.bind`.
-        write_fd: the child's end, to be duplicated to its descriptor; -1 once bound.
-    """
-
-    __slots__ = ("backlog", "drain_due", "pid", "read_fd", "service", "splitter", "stream", "tail", "write_fd")
-
-    def __init__(self, service: str, stream: str, fds: tuple[int, int], line_limit: int) -> None:
-        self.service = service
-        self.stream = stream
-        self.pid = 0
-        self.read_fd, self.write_fd = fds
-        self.splitter = Splitter(line_limit)
-        self.drain_due = False  # the child is gone and there was no room for what it left
-        self.backlog: list[bytes] | None = None  # lines that wait for room
-        self.tail: bytes | None = None  # the last lines, in one piece: a thousand idle children keep theirs
 
 
 class Capture:
     """Reads the output of all children into the journal.
 
     Attributes:
-        tails: the last lines of all services.
         tally: how much they have written.
     """
 
-    def __init__(self, journal: Journal, sink: Sink, *, max_record: int = MAX_RECORD) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        sink: Sink | FileLog,
+        *,
+        max_record: int = MAX_RECORD,
+        targets: Targets | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Write lines to ``journal``, as fast as ``sink``, which is the journal's, has room for them.
 
         Args:
             journal: what becomes of the lines.
             sink: where the journal writes.
             max_record: longest record in bytes; a line is kept together for four times as much.
+            targets: knows where lines may go beside the log.
+            clock: monotonic seconds.
 
         Raises:
             OSError: no epoll instance can be made.
         """
-        self.tails = Tails()
         self.tally = Tally()
         self._journal = journal
         self._sink = sink
+        self._clock = clock
         self._line_limit = max_record * _RECORDS_A_LINE
+        self._dispatcher = Dispatcher(journal, sink, targets, self._resume_paused)
         self._epoll = select.epoll()
-        self._watcher: Watcher | None = None
+        self._restless: select.epoll | None = None  # watches the pipes whose services don't wait for the log
+        self._loop: Loop | None = None
         self._reading = False
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
-        self._waiting: dict[Pipe, None] = {}  # with a backlog or a drain due, in order
-        self._listeners: dict[str, Callable[[list[bytes]], None]] = {}  # by service
+        self._paused: dict[Pipe, None] = {}
+        self._holding: dict[Pipe, None] = {}
+        self._timer_runs = False
         sink.on_drain(self._resume)
 
-    def attach(self, watcher: Watcher) -> None:
-        """Read whenever ``watcher`` says so."""
-        self._watcher = watcher
-        self._watch(on=not self._sink.blocked)
+    @property
+    def tails(self) -> Tails:
+        """The last lines of all services, and their followers."""
+        return self._dispatcher.tails
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def attach(self, loop: Loop) -> None:
+        """Read whenever ``loop`` says so."""
+        self._loop = loop
+        self._watch(on=not self._sink.blocked)
+        if self._restless is not None:
+            loop.add_reader(self._restless.fileno(), self._on_restless)
+
+    def open(
+        self,
+        service: str,
+        stream: str,
+        log: ServiceLog = PLAIN,
+        places: Sequence[Record | Enum] | None = None,
+    ) -> Pipe:
         """Make the pipe for one stream of a child that is about to be spawned.
 
         Follow with :meth:`bind` or, if the spawn fails, with :meth:`discard`. Both ends are close-on-exec, and only
         ours is non-blocking.
 
+        Args:
+            service: whose it will be.
+            stream: ``stdout`` or ``stderr``.
+            log: what becomes of its lines.
+            places: where they go: a record is a destination that ``targets`` knows, anything else is the log. To the
+                log only when None.
+
         Raises:
             OSError: no descriptor or no memory for it (EMFILE, ENFILE, ENOMEM); nothing is left open.
         """
         fds = os.pipe2(os.O_CLOEXEC)
+        pipe = Pipe(service, stream, fds, self._line_limit)
+        pipe.log = log
+        if places is not None:
+            pipe.places = tuple(place for place in places if isinstance(place, Record))
+            pipe.to_log = len(pipe.places) < len(places)
         try:
             os.set_blocking(fds[0], False)
-            self._epoll.register(fds[0], select.EPOLLIN)
+            self._prepare(pipe)
+            self._epoll_of(pipe).register(fds[0], select.EPOLLIN)
         except OSError:
             os.close(fds[0])
             os.close(fds[1])
             raise
-        pipe = self._pipes[fds[0]] = Pipe(service, stream, fds, self._line_limit)
+        self._pipes[fds[0]] = pipe
         return pipe
 
     def bind(self, pipe: Pipe, pid: int) -> None:
@@ -139,11 +165,8 @@ class Capture:
         self._close_read_end(pipe)
 
     def listen(self, service: str, listener: Callable[[list[bytes]], None] | None) -> None:
-        """Show every line of a service to a listener from now on; None ends it."""
-        if listener is None:
-            self._listeners.pop(service, None)
-        else:
-            self._listeners[service] = listener
+        """Show every line of a service to a listener from now on, as it was written; None ends it."""
+        self._dispatcher.listen(service, listener)
 
     def drain(self, pid: int) -> list[str]:
         """Read what a dead process has left, a last line without newline included.
@@ -152,70 +175,123 @@ class Capture:
         go on writing, and is read on.
 
         Returns:
-            The last lines, at most ten and 1 KiB of each stream, those of stderr behind those of stdout: for the
-            report of an end that was not expected.
+            The last lines of each stream, as many as the service's ``tail``, those of stderr behind those of stdout:
+            for the report of an end that was not expected.
         """
-        tail: list[str] = []
-        for pipe in self._of_pid.pop(pid, ()):
+        pipes = self._of_pid.pop(pid, [])
+        for pipe in pipes:
             self._drain(pipe)
-            if pipe.tail is not None:
-                tail += pipe.tail.decode("utf-8", "replace").split("\n")
-        return tail
+        return self._dispatcher.report(pipes)
 
     def close(self) -> None:
         """Read what all pipes hold, room or not (the sink counts what it loses), and close them."""
-        for pipe in list(self._waiting):
-            self._deliver(pipe, [], force=True)
+        for pipe in list(self._dispatcher.waiting):
+            self._dispatcher.deliver(pipe, [], force=True)
         for pipe in list(self._pipes.values()):
             self._drain(pipe, force=True)
-            self._take(pipe, pipe.splitter.flush(), force=True)
+            self._dispatcher.take(pipe, pipe.flush(), final=True, force=True)
             self.discard(pipe)
         self._watch(on=False)
-        self._watcher = None
+        if self._restless is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(self._restless.fileno())
+            self._restless.close()
+            self._restless = None
+        self._loop = None
         self._epoll.close()
         self._of_pid.clear()
-        self._waiting.clear()
+        self._holding.clear()
+        self._paused.clear()
+        self._dispatcher.waiting.clear()
+
+    # -- what is watched -----------------------------------------------------------------------------------------
+
+    def _prepare(self, pipe: Pipe) -> None:
+        """Give a pipe what its lines need beside being split."""
+        if pipe.log.ansi is Ansi.STRIP:
+            from supervisor.logs.strip import Stripper  # noqa: PLC0415 - only where asked for
+
+            pipe.stripper = Stripper()
+        if pipe.log.multiline is not None:
+            from supervisor.logs.multiline import Joiner  # noqa: PLC0415 - only where asked for
+
+            pipe.joiner = Joiner(pipe.log.multiline)
+
+    def _epoll_of(self, pipe: Pipe) -> select.epoll:
+        if pipe.waits and pipe.to_log:
+            return self._epoll
+        if self._restless is None:
+            self._restless = select.epoll()
+            if self._loop is not None:
+                self._loop.add_reader(self._restless.fileno(), self._on_restless)
+        return self._restless
 
     def _watch(self, *, on: bool) -> None:
-        if self._watcher is None or on == self._reading:
+        if self._loop is None or on == self._reading:
             return
         if on:
-            self._watcher.add_reader(self._epoll.fileno(), self._on_ready)
+            self._loop.add_reader(self._epoll.fileno(), self._on_ready)
         else:
-            self._watcher.remove_reader(self._epoll.fileno())
+            self._loop.remove_reader(self._epoll.fileno())
         self._reading = on
 
     def _on_ready(self) -> None:
-        last = self._journal.seq + _LINES_A_CALL
+        last = self._dispatcher.taken + _LINES_A_CALL
         for fd, _ in self._epoll.poll(0, _PIPES_A_CALL):
             if self._sink.blocked:
                 self._watch(on=False)
                 return
-            self._read(self._pipes[fd])
-            if self._journal.seq > last:
+            self._read_ready(self._pipes[fd])
+            if self._dispatcher.taken > last:
                 return  # whoever is still ready is reported again
+
+    def _on_restless(self) -> None:
+        last = self._dispatcher.taken + _LINES_A_CALL
+        for fd, _ in self._restless.poll(0, _PIPES_A_CALL) if self._restless is not None else ():
+            self._read_ready(self._pipes[fd])
+            if self._dispatcher.taken > last:
+                return
+
+    def _read_ready(self, pipe: Pipe) -> None:
+        if pipe.waits and any(target.blocked for target in pipe.targets):
+            pipe.paused = True
+            self._paused[pipe] = None
+            self._epoll_of(pipe).unregister(pipe.read_fd)
+        else:
+            self._read(pipe)
+
+    def _resume_paused(self) -> None:
+        """A target has room again: watch those that waited for it."""
+        for pipe in list(self._paused):
+            if not any(target.blocked for target in pipe.targets):
+                del self._paused[pipe]
+                pipe.paused = False
+                self._epoll_of(pipe).register(pipe.read_fd, select.EPOLLIN)
 
     def _resume(self) -> None:
         """Pass on what has waited for room, then read again."""
-        for pipe in list(self._waiting):
-            del self._waiting[pipe]
-            self._deliver(pipe, [])
+        waiting = self._dispatcher.waiting
+        for pipe in list(waiting):
+            del waiting[pipe]
+            self._dispatcher.deliver(pipe, [])
             if pipe.drain_due:
                 self._drain(pipe)
         self._watch(on=not self._sink.blocked)
+
+    # -- what is read --------------------------------------------------------------------------------------------
 
     def _drain(self, pipe: Pipe, *, force: bool = False) -> None:
         """Read until the pipe is empty, or for as much as it can hold; what comes later is not the dead child's."""
         pipe.drain_due = False
         left = fcntl.fcntl(pipe.read_fd, fcntl.F_GETPIPE_SZ) if pipe.read_fd >= 0 else -1
         while left >= 0:  # with 0 left a pipe that was full is read once more, to see that it is empty
-            if not force and self._sink.room <= 0:
+            if not force and pipe.waits and pipe.to_log and self._sink.room <= 0:
                 pipe.drain_due = True
-                self._waiting[pipe] = None
+                self._dispatcher.waiting[pipe] = None
                 return
             count = self._read(pipe, force=force)
             if count < 0:
-                self._take(pipe, pipe.splitter.flush(), force=force)
+                self._dispatcher.take(pipe, pipe.flush(), final=True, force=force)
             left = left - count if count > 0 else -1
 
     def _read(self, pipe: Pipe, *, force: bool = False) -> int:
@@ -229,47 +305,57 @@ class Capture:
             self._journal.emit("error", "internal_error", where=where, error=str(error))
             chunk = b""
         if chunk:
-            lines = pipe.splitter.feed(chunk)
+            lines = pipe.feed(chunk)
             self.tally.add(pipe.service, len(lines), len(chunk))
-            self._take(pipe, lines, force=force)
+            self._dispatcher.take(pipe, lines, force=force)
+            if pipe.joiner is not None and pipe.joiner.holds:
+                self._hold(pipe)
         else:
-            self._take(pipe, pipe.splitter.flush(), force=force)
+            self._dispatcher.take(pipe, pipe.flush(), final=True, force=force)
             self._close_read_end(pipe)
         return len(chunk)
-
-    def _take(self, pipe: Pipe, lines: list[bytes], *, force: bool = False) -> None:
-        if lines:
-            last = lines[-_TAIL_LINES:]
-            if pipe.tail is not None:
-                last = [*pipe.tail.split(b"\n"), *last][-_TAIL_LINES:]
-            pipe.tail = b"\n".join(last)[-_TAIL_BYTES:]
-            self._deliver(pipe, lines, force=force)
-            self.tails.add((pipe.service, pipe.pid, pipe.stream), lines)
-            if self._listeners and (listener := self._listeners.get(pipe.service)) is not None:
-                listener(lines)
-
-    def _deliver(self, pipe: Pipe, lines: list[bytes], *, force: bool = False) -> None:
-        """Pass on lines, behind those that wait, while there is room; the others wait."""
-        if pipe.backlog:
-            lines = pipe.backlog + lines
-            pipe.backlog = None
-        done = 0
-        while done < len(lines) and (force or self._sink.room > 0):
-            self._journal.lines(pipe.service, pipe.pid, pipe.stream, lines[done : done + _SLICE])
-            done += _SLICE
-        if done < len(lines):
-            pipe.backlog = lines[done:]
-            self._waiting[pipe] = None
 
     def _close_read_end(self, pipe: Pipe) -> None:
         if pipe.read_fd < 0:
             return
+        self._holding.pop(pipe, None)
+        self._dispatcher.release(pipe)
         # Unregistered first: a child between fork and exec may hold the same description, and epoll would go on
         # reporting it under a number that is no longer ours.
-        self._epoll.unregister(pipe.read_fd)
+        if pipe.paused:
+            del self._paused[pipe]
+        else:
+            self._epoll_of(pipe).unregister(pipe.read_fd)
         del self._pipes[pipe.read_fd]
         os.close(pipe.read_fd)
         pipe.read_fd = -1
+
+    # -- what is held for the next line --------------------------------------------------------------------------
+
+    def _hold(self, pipe: Pipe) -> None:
+        """Have the record that may go on written when no more of it has come in time."""
+        pipe.held_until = self._clock() + pipe.log.multiline_timeout
+        self._holding[pipe] = None
+        if not self._timer_runs and self._loop is not None:
+            self._timer_runs = True
+            self._loop.call_later(pipe.log.multiline_timeout, self._time_out)
+
+    def _time_out(self) -> None:
+        """One timer for all pipes: it is set again for those that hold something still, and only then."""
+        self._timer_runs = False
+        now = self._clock()
+        next_end: float | None = None
+        for pipe in list(self._holding):
+            if pipe.joiner is None or not pipe.joiner.holds:
+                del self._holding[pipe]
+            elif pipe.held_until <= now:
+                del self._holding[pipe]
+                self._dispatcher.expire(pipe)
+            else:
+                next_end = pipe.held_until if next_end is None else min(next_end, pipe.held_until)
+        if next_end is not None and self._loop is not None:
+            self._timer_runs = True
+            self._loop.call_later(next_end - now, self._time_out)
 
 
 def _close_write_end(pipe: Pipe) -> None:

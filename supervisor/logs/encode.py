@@ -23,7 +23,7 @@ _INFINITY = float("inf")
 _DIGITS = 6
 """Decimals kept of a float: microseconds, below the resolution of anything we measure."""
 
-_prefixes: dict[int, str] = {}
+_second, _prefix = -1, "1969-12-31T23:59:59."
 
 
 def encode(record: Mapping[str, object]) -> bytes:
@@ -56,12 +56,12 @@ def timestamp(wall: float) -> str:
 
     The text of the current second is kept, since records come in bursts.
     """
+    global _second, _prefix  # noqa: PLW0603 (a cache of one)
     second = int(wall // 1)
-    prefix = _prefixes.get(second)
-    if prefix is None:
-        _prefixes.clear()
-        prefix = _prefixes[second] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-    return f"{prefix}.{int((wall - second) * 1_000_000):06d}Z"
+    if second != _second:
+        _prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        _second = second
+    return f"{_prefix}{int((wall - second) * 1_000_000):06d}Z"
 
 
 def _mapping(record: Mapping[str, object]) -> str:

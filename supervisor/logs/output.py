@@ -8,152 +8,330 @@ always in the last. So a message is complete once a record with ``part`` equal t
 May import msgspec: the pause mode has no children whose lines it could write.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Raw
 
+from supervisor.core.spec import JsonLines, ServiceLog
+from supervisor.logs.bulk import Bulk, Origin
+from supervisor.logs.dialects import DIALECTS
+from supervisor.logs.encode import timestamp
+from supervisor.logs.journal import LEVELS
+from supervisor.logs.levels import guess
 from supervisor.logs.lines import Fragment, boundary
+from supervisor.logs.merge import level_of_stream, plain, understand
+from supervisor.logs.pipes import PLAIN
 
-Origin = tuple[str, int, str]
-"""Service, pid and stream a line came from."""
+Record = dict[str, object]
+Mark = tuple[int, int, int | None]
+"""``id``, ``part`` and, where it is known, ``parts``."""
 
-_LEVEL, _EVENT = "info", "output"
+_EVENT = "output"
 _ENVELOPE = 256
-"""More bytes than a record has beside its service and its message."""
+"""More bytes than a record has beside its service and its message, in the native schema."""
 
 _LONGEST_ESCAPE = 6
 _LEAST_PIECE = 16
 _LARGE = 10**12
 """Stands for numbers not known yet where the room they take is reckoned."""
 
+_NUMBER = 987_654_321_987_654_321
+"""Stands for a record's number in a pattern; no time ends like it."""
+
+_SLOT = "\ue000\ue001"
+"""Stands for a message; of the private use area, and not in any name."""
+
 _ENCODER = msgspec.json.Encoder()
 
 
-class _Output(Struct, gc=False, omit_defaults=True):
-    timestamp: str
-    level: str
-    event: str
-    seq: int
-    service: str
-    pid: int
-    stream: str
-    message: str | UnsetType = UNSET
+def output_records(origin: Origin, messages: Sequence[bytes], log: ServiceLog, wall: float) -> list[Record]:
+    """Messages as ``output`` records of the native schema, for those who take no lines: without ``seq``, not split.
 
-
-class _OutputPart(Struct, gc=False, omit_defaults=True):
-    timestamp: str
-    level: str
-    event: str
-    seq: int
-    service: str
-    pid: int
-    stream: str
-    id: int
-    part: int
-    parts: int | UnsetType = UNSET
-    message: str | UnsetType = UNSET
+    Args:
+        origin: where they came from.
+        messages: without newlines at their ends.
+        log: what becomes of lines of this service.
+        wall: seconds since the epoch, when they were read.
+    """
+    stamp = timestamp(wall)
+    records: list[Record] = []
+    for message in messages:
+        level, fields = understand(message, origin[2], log)
+        record = _head(stamp, level, None, origin)
+        if fields is None:
+            record["message"] = message.decode("utf-8", "replace")
+        else:
+            record |= {name: plain(value) for name, value in fields.items()}
+        records.append(record)
+    return records
 
 
 class OutputLines:
-    """Renders lines, and remembers which streams are in the middle of a split message."""
+    """Renders lines, and remembers which streams are in the middle of a split message.
 
-    __slots__ = ("_max_record", "_open")
+    Attributes:
+        invalid: some of the lines rendered held bytes that are not UTF-8; whoever tells of it sets it back.
+    """
 
-    def __init__(self, max_record: int) -> None:
-        """Split what would make a record of more than ``max_record`` bytes, newline included."""
+    __slots__ = ("_bulk", "_dialect", "_least", "_max_record", "_open", "invalid")
+
+    def __init__(self, max_record: int, *, schema: str = "native", least: str = "info") -> None:
+        """Render for a log.
+
+        Args:
+            max_record: what would make a record of more bytes, newline included, is split.
+            schema: the names of fields: ``native``, or one of :data:`~supervisor.logs.dialects.DIALECTS`.
+            least: least level of what is rendered. ``debug`` does not count as less than ``info``: what a program
+                writes at all is for the program to decide.
+        """
         self._max_record = max_record
-        self._open: dict[Origin, tuple[int, int]] = {}
+        self._dialect = DIALECTS.get(schema)
+        self._least = max(LEVELS[least], LEVELS["info"])
+        self._open: dict[Origin, tuple[int, int, str]] = {}
+        self._bulk = Bulk()
+        self.invalid = False
 
-    def render(self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes]) -> tuple[bytes, int]:
+    def render(
+        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog = PLAIN
+    ) -> tuple[bytes, int]:
         """Render messages as lines of JSON.
 
         Args:
             stamp: time of all of them.
             seq: number of the latest record before these.
             origin: where they came from.
-            messages: one or more, without newlines.
+            messages: one or more, without newlines at their ends.
+            log: what becomes of lines of this service.
 
         Returns:
             The lines, and how many they are.
         """
-        short = (self._max_record - _ENVELOPE) // _LONGEST_ESCAPE - len(origin[0])
-        if max(map(len, messages)) <= short and origin not in self._open:
-            return _render_short(stamp, seq, origin, messages), len(messages)
+        level = level_of_stream(origin[2], log)
+        if log.json is JsonLines.TEXT and not log.level.guess and not self._is_heard(level):
+            return b"", 0
+        if origin not in self._open and max(map(len, messages)) <= self._short(origin):
+            if log.json is JsonLines.TEXT:
+                return self._text(stamp, seq, origin, messages, level, guessing=log.level.guess)
+            if self._dialect is None and self._least == LEVELS["info"]:
+                return self._objects(stamp, seq, origin, messages, log)
         lines: list[bytes] = []
         for message in messages:
-            lines += self._render_long(stamp, seq + len(lines), origin, message)
+            lines += self._one(stamp, seq + len(lines), origin, message, log)
         return b"".join(lines), len(lines)
 
-    def records(self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes]) -> Iterator[dict[str, object]]:
+    def records(
+        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog = PLAIN
+    ) -> Iterator[Record]:
         """Give messages as records, for formats other than JSON; there the limit is on the message alone."""
-        service, pid, stream = origin
-        common: dict[str, object] = {"timestamp": stamp, "level": _LEVEL, "event": _EVENT}
-        source: dict[str, object] = {"service": service, "pid": pid, "stream": stream}
         for message in messages:
+            level, fields = self._understand(message, origin, log)
+            if not self._is_heard(level):
+                continue
+            if fields is not None:
+                seq += 1
+                yield _head(stamp, level, seq, origin) | {name: plain(value) for name, value in fields.items()}
+                continue
             if len(message) <= self._max_record and origin not in self._open and type(message) is not Fragment:
                 seq += 1
-                yield common | {"seq": seq} | source | {"message": message.decode("utf-8", "replace")}
+                yield _head(stamp, level, seq, origin) | {"message": self._decode(message)}
                 continue
             pieces = _cut_text(message, self._max_record)
-            for (identity, part, parts), piece in zip(
-                self._number(origin, seq + 1, message, pieces), pieces, strict=True
-            ):
+            marks = self._number(origin, seq + 1, message, len(pieces), level)
+            for mark, piece in zip(marks, pieces, strict=True):
                 seq += 1
-                marks = {"id": identity, "part": part} | ({} if parts is UNSET else {"parts": parts})
-                yield common | {"seq": seq} | source | marks | {"message": piece.decode("utf-8", "replace")}
+                head = _head(stamp, level, seq, origin, mark)
+                yield head | {"message": self._decode(piece)}
 
-    def _render_long(self, stamp: str, seq: int, origin: Origin, message: bytes) -> list[bytes]:
-        text = message.decode("utf-8", "replace")
-        head = (stamp, _LEVEL, _EVENT)
-        if origin not in self._open and type(message) is not Fragment:
-            line = _ENCODER.encode(_Output(*head, seq + 1, *origin, text)) + b"\n"
+    def _is_heard(self, level: str) -> bool:
+        return max(LEVELS[level], LEVELS["info"]) >= self._least
+
+    def _decode(self, data: bytes) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            self.invalid = True
+            return data.decode("utf-8", "replace")
+
+    def _short(self, origin: Origin) -> int:
+        """Bytes of a message that fits into a record for certain, whatever has to be escaped in it."""
+        envelope = _ENVELOPE if self._dialect is None else 4 * _ENVELOPE
+        return (self._max_record - envelope) // _LONGEST_ESCAPE - len(origin[0])
+
+    # -- in bulk -------------------------------------------------------------------------------------------------
+
+    def _text(
+        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], level: str, *, guessing: bool = False
+    ) -> tuple[bytes, int]:
+        """Render messages of which each fits into a record: a handful of calls for all of them.
+
+        msgspec encodes the messages as one array, and it is taken apart between them: a quote inside of a message is
+        escaped, so that quote, comma, quote stands nowhere else.
+        """
+        texts = self._decoded(messages)
+        if guessing:
+            levels = [guess(text) or level for text in texts]
+            if self._least > LEVELS["info"]:
+                texts = [text for text, found in zip(texts, levels, strict=True) if self._is_heard(found)]
+                levels = list(filter(self._is_heard, levels))
+                if not texts:
+                    return b"", 0
+            patterns = {found: self._pattern(stamp, found, origin) for found in set(levels)}
+            pattern = b"".join([patterns[found] for found in levels])
+        else:
+            pattern = self._pattern(stamp, level, origin) * len(texts)
+        return pattern % _interleaved(seq, _encoded(texts)), len(texts)
+
+    def _decoded(self, messages: Sequence[bytes]) -> list[str]:
+        texts = self._decode(b"\n".join(messages)).split("\n")
+        if len(texts) != len(messages):  # joined of several lines
+            texts = [self._decode(message) for message in messages]
+        return texts
+
+    def _objects(
+        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog
+    ) -> tuple[bytes, int]:
+        """Render messages of which some are objects; in the best case all, of the ordinary kind."""
+        count = len(messages)
+        pattern = self._object_pattern(stamp, origin)
+        bodies = self._bulk.bodies(messages, origin, log)
+        if None not in bodies:
+            return pattern * count % _interleaved(seq, bodies), count
+        patterns = [pattern] * count
+        texts = [number for number, body in enumerate(bodies) if body is None]
+        values = list(bodies)
+        if texts:
+            decoded = self._decoded([messages[number] for number in texts])
+            level = level_of_stream(origin[2], log)
+            levels = [guess(text) or level for text in decoded] if log.level.guess else [level] * len(texts)
+            by_level = {found: self._pattern(stamp, found, origin) for found in set(levels)}
+            for number, text, found in zip(texts, _encoded(decoded), levels, strict=True):
+                values[number], patterns[number] = text, by_level[found]
+        return b"".join(patterns) % _interleaved(seq, values), count
+
+    def _object_pattern(self, stamp: str, origin: Origin) -> bytes:
+        """The record of an object as a pattern for its number and for what stands behind our fields."""
+        service, pid, stream = origin
+        name = _ENCODER.encode(service).replace(b"%", b"%%")
+        return b'{"timestamp":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",%%b\n' % (
+            stamp.encode(),
+            name,
+            pid,
+            stream.encode(),
+        )
+
+    def _pattern(self, stamp: str, level: str, origin: Origin) -> bytes:
+        """The record as a pattern for its number and its message, which is encoded already."""
+        if self._dialect is None:
+            service, pid, stream = origin
+            name = _ENCODER.encode(service).replace(b"%", b"%%")
+            return (
+                b'{"timestamp":"%b","level":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",'
+                b'"message":"%%b"}\n' % (stamp.encode(), level.encode(), name, pid, stream.encode())
+            )
+        record = _head(stamp, level, _NUMBER, origin) | {"message": _SLOT}
+        line = _ENCODER.encode(self._dialect(record, {})).replace(b"%", b"%%") + b"\n"
+        return line.replace(str(_NUMBER).encode(), b"%d", 1).replace(_SLOT.encode(), b"%b", 1)
+
+    # -- one by one ----------------------------------------------------------------------------------------------
+
+    def _understand(self, message: bytes, origin: Origin, log: ServiceLog) -> tuple[str, Mapping[str, Raw] | None]:
+        going_on = self._open.get(origin)
+        if going_on is not None:
+            return going_on[2], None
+        return understand(message, origin[2], log, objects=len(message) <= self._max_record)
+
+    def _one(self, stamp: str, seq: int, origin: Origin, message: bytes, log: ServiceLog) -> list[bytes]:
+        level, fields = self._understand(message, origin, log)
+        if fields is not None:
+            if not self._is_heard(level):
+                return []
+            line = self._encode(_head(stamp, level, seq + 1, origin), fields)
             if len(line) <= self._max_record:
                 return [line]
-        envelope = _envelope(_OutputPart(*head, seq + _LARGE, *origin, seq + _LARGE, _LARGE, _LARGE))
-        room = self._max_record - len(envelope) - len(_TAIL)
+        if not self._is_heard(level):
+            if type(message) is Fragment:
+                self._open[origin] = 0, 0, level
+            else:
+                self._open.pop(origin, None)
+            return []
+        text = self._decode(message)
+        if origin not in self._open and type(message) is not Fragment:
+            line = self._encode(_head(stamp, level, seq + 1, origin) | {"message": text}, {})
+            if len(line) <= self._max_record:
+                return [line]
+        envelope = self._envelope(stamp, level, seq + _LARGE, origin, (seq + _LARGE, _LARGE, _LARGE))
+        room = self._max_record - len(envelope[0]) - len(envelope[1])
         pieces = _cut_json(_ENCODER.encode(text)[1:-1], max(room, _LEAST_PIECE))
-        numbers = self._number(origin, seq + 1, message, pieces)
-        return [
-            _envelope(_OutputPart(*head, number, *origin, *marks)) + piece + _TAIL
-            for number, (marks, piece) in enumerate(zip(numbers, pieces, strict=True), seq + 1)
-        ]
+        lines = []
+        for number, mark in enumerate(self._number(origin, seq + 1, message, len(pieces), level), 1):
+            before, after = self._envelope(stamp, level, seq + number, origin, mark)
+            lines.append(before + pieces[number - 1] + after)
+        return lines
 
-    def _number(
-        self, origin: Origin, seq: int, message: bytes, pieces: Sequence[bytes]
-    ) -> list[tuple[int, int, int | UnsetType]]:
+    def _encode(self, record: Record, fields: Mapping[str, Raw]) -> bytes:
+        if self._dialect is None:
+            return _ENCODER.encode({**record, **fields}) + b"\n"
+        return _ENCODER.encode(self._dialect(record, {name: plain(value) for name, value in fields.items()})) + b"\n"
+
+    def _envelope(self, stamp: str, level: str, seq: int, origin: Origin, mark: Mark) -> tuple[bytes, bytes]:
+        """What stands before and behind a message that is encoded already."""
+        before, _, after = self._encode(_head(stamp, level, seq, origin, mark) | {"message": _SLOT}, {}).partition(
+            _SLOT.encode()
+        )
+        return before, after
+
+    def _number(self, origin: Origin, seq: int, message: bytes, pieces: int, level: str) -> list[Mark]:
         """Give ``id``, ``part`` and ``parts`` for the pieces of one message; ``seq`` is the number of the first."""
-        identity, done = self._open.pop(origin, (seq, 0))
-        total = done + len(pieces)
-        parts: int | UnsetType = total
+        identity, done, _ = self._open.pop(origin, (seq, 0, level))
+        total = done + pieces
+        parts: int | None = total
         if type(message) is Fragment:
-            self._open[origin] = identity, total
-            parts = UNSET
+            self._open[origin] = identity, total, level
+            parts = None
         return [(identity, part, parts) for part in range(done + 1, total + 1)]
 
 
-_TAIL = b'"}\n'
+def _head(stamp: str, level: str, seq: int | None, origin: Origin, mark: Mark | None = None) -> Record:
+    """The fields before the message."""
+    service, pid, stream = origin
+    record: Record = {"timestamp": stamp, "level": level, "event": _EVENT}
+    if seq is not None:
+        record["seq"] = seq
+    record |= {"service": service, "pid": pid, "stream": stream}
+    if mark is not None:
+        identity, part, parts = mark
+        record |= {"id": identity, "part": part} if parts is None else {"id": identity, "part": part, "parts": parts}
+    return record
 
 
-def _render_short(stamp: str, seq: int, origin: Origin, messages: Sequence[bytes]) -> bytes:
-    """Render messages of which each fits into a record: a handful of calls for all of them.
-
-    msgspec encodes the messages as one array, and it is taken apart between them: a quote inside of a message is
-    escaped, so that quote, comma, quote stands nowhere else.
-    """
-    count = len(messages)
-    texts = b"\n".join(messages).decode("utf-8", "replace").split("\n")
-    values: list[object] = [None] * (2 * count)
-    values[::2] = range(seq + 1, seq + count + 1)
-    values[1::2] = _ENCODER.encode(texts)[2:-2].split(b'","')
-    envelope = _envelope(_Output(stamp, _LEVEL, _EVENT, 0, *origin))
-    pattern = envelope.replace(b"%", b"%%").replace(b'"seq":0', b'"seq":%d', 1) + b"%b" + _TAIL
-    return pattern * count % tuple(values)
+def _body(level: str, fields: Mapping[str, Raw]) -> bytes:
+    """An object's record from its level on."""
+    return b'"level":"%b"%b%b' % (level.encode(), b"," if fields else b"", _ENCODER.encode(fields)[1:])
 
 
-def _envelope(record: _Output | _OutputPart) -> bytes:
-    """The record up to its message, which is last and already encoded."""
-    return _ENCODER.encode(record)[:-1] + b',"message":"'
+def _bodies(merged: tuple[bytes, bool] | None, level: str) -> list[bytes] | None:
+    """The records of objects that were merged together, each from its first member on."""
+    if merged is None:
+        return None
+    text, said = merged
+    bodies = text[1:].split(b"\n{")
+    return bodies if said else [b'"level":"%b",%b' % (level.encode(), body) for body in bodies]
+
+
+def _encoded(texts: Sequence[str]) -> list[bytes]:
+    """The insides of JSON strings."""
+    return _ENCODER.encode(texts)[2:-2].split(b'","')
+
+
+def _interleaved(seq: int, values: Sequence[bytes | None]) -> tuple[Any, ...]:
+    """The numbers from ``seq`` on, and the values, in turns."""
+    count = len(values)
+    mixed: list[object] = [None] * (2 * count)
+    mixed[::2] = range(seq + 1, seq + count + 1)
+    mixed[1::2] = values
+    return tuple(mixed)
 
 
 def _cut_text(data: bytes, limit: int) -> list[bytes]:

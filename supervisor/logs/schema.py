@@ -35,12 +35,14 @@ class Field(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """One event: what it means, its fields beside the common ones, and whether it tells how a process ended.
 
-    ``ending`` adds ``exit_code``, or else ``signal``, ``signal_name`` and ``core_dumped``.
+    ``ending`` adds ``exit_code``, or else ``signal``, ``signal_name`` and ``core_dumped``; ``merged`` says that it may
+    have fields of a child's own beside those listed.
     """
 
     text: str
     fields: dict[str, Field]
     ending: bool = False
+    merged: bool = False
 
 
 def _integer(text: str, *, least: int = 0, most: int | None = None) -> Field:
@@ -74,7 +76,9 @@ _SIGNAL = _integer("number of the signal", least=1, most=64)
 _SIGNAL_NAME = Field({"type": "string", "pattern": r"^SIG[A-Z0-9+]+$"}, "name of the signal, `SIGTERM`, `SIGRTMIN+3`")
 _COMM = _string("name of the process, as in `/proc/PID/comm`; empty where that could not be read")
 _ORIGIN = _optional(Field({"type": "string", "minLength": 1}, "service the process came from, where known"))
+_SINK = Field({"type": "string", "minLength": 1}, "the sink: `file:PATH`, `journald` or `syslog:ADDRESS`")
 _ERROR = _string("the error, in words")
+_PROBE = _string("what was probed: `tcp 127.0.0.1:80`, `notify`, `file /run/ready`")
 
 _SIGNALLED = {"signal": _SIGNAL, "signal_name": _SIGNAL_NAME}
 _USAGE = {
@@ -143,7 +147,7 @@ EVENTS: dict[str, Event] = {
             **_SIGNALLED,
             "action": _string(
                 "what it does; `kill` is a second order to shut down",
-                values=("shutdown", "kill", "reload", "ignore", "forward"),
+                values=("shutdown", "kill", "reload", "reopen-logs", "ignore", "forward"),
             ),
             "sender_pid": _optional(_integer("who sent it, where the kernel says", least=1)),
         },
@@ -164,6 +168,7 @@ EVENTS: dict[str, Event] = {
             "from": _string("state before", values=STATES),
             "to": _string("state now", values=STATES),
             "reason": _string("why"),
+            "need": _optional(_string("service that it waits for, or that has failed it")),
         },
     ),
     "child_started": Event(
@@ -185,7 +190,9 @@ EVENTS: dict[str, Event] = {
             **_USAGE,
             "oom_killed": _boolean("whether the kernel killed it for want of memory"),
             "tail": _optional(
-                _strings("last lines of its output (ten, or 1 KiB, of each stream), when the end was not expected")
+                _strings(
+                    "last lines of its output (`tail` of each stream, at most 4 KiB), when the end was not expected"
+                )
             ),
         },
         ending=True,
@@ -224,29 +231,101 @@ EVENTS: dict[str, Event] = {
             "reason": _string("why"),
         },
     ),
+    "service_ready": Event(
+        "A service is ready, by what its `ready` asks.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "probe": _PROBE,
+            "duration_s": _seconds("since its program was started, seconds"),
+        },
+    ),
+    "service_status": Event(
+        "A service said something of itself, by sd_notify(3); level `debug`.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "status": _optional(_string("its `STATUS=`")),
+            "error_number": _optional(_integer("its `ERRNO=`")),
+        },
+    ),
+    "probe_failed": Event(
+        "A probe of a service failed; for readiness only when the error is another one than before.",
+        {
+            "service": _SERVICE,
+            "pid": _PID,
+            "probe": _PROBE,
+            "kind": _string("what it was for", values=("ready", "health")),
+            "error": _ERROR,
+            "failures": _optional(_integer("so many in a row", least=1)),
+        },
+    ),
+    "health_changed": Event(
+        "A service is unhealthy: its probe failed as often in a row as `health` allows; or it is well again.",
+        {"service": _SERVICE, "pid": _PID, "healthy": _boolean("whether it is well"), "probe": _optional(_PROBE)},
+    ),
+    "watchdog_expired": Event(
+        "A service was silent for longer than its `watchdog` allows, or asked for this itself; it gets ABRT.",
+        {"service": _SERVICE, "pid": _PID, "watchdog_s": _optional(_seconds("what it allows, seconds"))},
+    ),
+    "run_finished": Event(
+        "A run of a scheduled service is over.",
+        {
+            "service": _SERVICE,
+            "attempt": _integer("number of this start, from 1", least=1),
+            "succeeded": _boolean("whether it ended well"),
+            "reason": _string("how it ended: `success`, `exit-code`, `signal` and others"),
+            "exit_code": _integer("its exit code, 128 and the number of the signal that killed it", most=255),
+            "duration_s": _seconds("how long it took, seconds"),
+            "scheduled_for": _optional(_string("the time it was planned for; missing for one that was ordered")),
+        },
+    ),
+    "run_skipped": Event(
+        "A run of a scheduled service does not take place.",
+        {"service": _SERVICE, "scheduled_for": _string("the time it was planned for"), "reason": _string("why")},
+    ),
     "output": Event(
         "A line that a child wrote.",
         {
             "service": _SERVICE,
             "pid": _integer("process that was given the stream; a descendant may have written to it too", least=1),
             "stream": _string("which", values=("stdout", "stderr")),
-            "message": _string("the line, without its newline; bytes that are not UTF-8 are U+FFFD"),
+            "message": _optional(
+                _string(
+                    "the line, without its newline; bytes that are not UTF-8 are U+FFFD. With `json` the child's own "
+                    "`message`, if it has one"
+                )
+            ),
+            "json": _optional(Field({"type": "object"}, 'with `json = "embed"`: the object that the line is')),
             "id": _optional(_integer("of a split line: `seq` of its first record", least=1)),
             "part": _optional(_integer("of a split line: number of this piece, from 1", least=1)),
             "parts": _optional(_integer("of a split line: number of its pieces, always there in the last", least=1)),
         },
+        merged=True,
     ),
     "log_lines_dropped": Event(
-        "Records were lost before this one: their numbers are missing.",
+        "Records were lost before this one: their numbers are missing. With `sink`, what was lost is what that sink "
+        "should have got, and no number is missing here.",
         {
             "service": _optional(_SERVICE),
+            "sink": _optional(_SINK),
             "count": _integer("how many", least=1),
             "reason": _string(
-                "the reader was too slow, the disk or file is full, the reader is gone, or another error",
-                values=("blocked", "no_space", "closed", "io_error"),
+                "the reader was too slow, the disk or file is full, the reader is gone, another error, or lines of a "
+                "service that is not to wait",
+                values=("blocked", "no_space", "closed", "io_error", "overflow"),
             ),
         },
     ),
+    "sink_failed": Event(
+        "A sink does not work. What it is to get waits, as much as has room; it is tried again.",
+        {"sink": _SINK, "error": _ERROR, "retry_s": _seconds("in so many seconds, and then less and less often")},
+    ),
+    "sink_recovered": Event(
+        "A sink works again; what has waited is written.",
+        {"sink": _SINK, "down_s": _seconds("how long it did not work, seconds")},
+    ),
+    "logs_reopened": Event("Log files were opened again.", {"sinks": _strings("which")}),
     "config_loaded": Event("The configuration was read.", {"sources": _strings("files, in the order of reading")}),
     "config_reloaded": Event(
         "A changed configuration is in force.",
@@ -278,7 +357,7 @@ EVENTS: dict[str, Event] = {
 
 
 def event_schema() -> Schema:
-    """JSON Schema of a record: one of the events, each with its own fields and no others."""
+    """JSON Schema of a record: one of the events, each with its own fields; others only where a child's are merged."""
     return {
         "$schema": SCHEMA_ID,
         "title": "A record of pausevisor's log",
@@ -298,7 +377,8 @@ def markdown() -> str:
             f"| `{key}` | {_kind(field.schema)} | {_article(field)}{field.text} |\n"
             for key, field in _fields(event).items()
         )
-        sections.append(f"### `{name}`\n\n{event.text}\n\n| field | type | meaning |\n|---|---|---|\n{rows}")
+        more = ' With `json = "merge"` it has the child\'s own fields as well.' if event.merged else ""
+        sections.append(f"### `{name}`\n\n{event.text}{more}\n\n| field | type | meaning |\n|---|---|---|\n{rows}")
     return "\n".join(sections)
 
 
@@ -315,7 +395,7 @@ def _definition(name: str, event: Event) -> Schema:
             key: field.schema | ({"description": field.text} if field.text else {}) for key, field in fields.items()
         },
         "required": [key for key, field in fields.items() if field.required],
-        "additionalProperties": False,
+        "additionalProperties": event.merged,
     }
     if event.ending:
         definition["oneOf"] = _either_ending()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 
 from supervisor.logs.outlet import Outlet
@@ -54,6 +55,12 @@ BLOCKED, NO_SPACE, CLOSED, IO_ERROR = "blocked", "no_space", "closed", "io_error
 _REASONS = {errno.ENOSPC: NO_SPACE, errno.EDQUOT: NO_SPACE, errno.EFBIG: NO_SPACE} | dict.fromkeys(
     (errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.ECONNREFUSED, errno.ESHUTDOWN), CLOSED
 )
+
+
+def reason_of(error: OSError) -> str:
+    """Why records are lost that meet this error."""
+    return _REASONS.get(error.errno or 0, IO_ERROR)
+
 
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -202,7 +209,7 @@ class Sink:
         except BlockingIOError:
             reason = BLOCKED
         except OSError as error:
-            reason = _REASONS.get(error.errno or 0, IO_ERROR)
+            reason = reason_of(error)
             if error.errno == errno.EBADF:
                 # Never written to again: the number may come to mean another file.
                 self._outlet = None
@@ -271,6 +278,18 @@ def open_sink(to: str, *, capacity: int = CAPACITY) -> Sink:
     if to in _STANDARD:
         return Sink(_STANDARD[to], capacity=capacity)
     return Sink(_above_standard(os.open(to, _OPEN_FLAGS, 0o640)), capacity=capacity, nonblocking=True)
+
+
+def is_file(to: str) -> bool:
+    """Whether this is the path of a regular file, or of one that is yet to be made."""
+    if to in _STANDARD:
+        return False
+    try:
+        return stat.S_ISREG(os.stat(to).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # whoever opens it is told why
 
 
 _STANDARD = {"stdout": 1, "stderr": 2}

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.record import replace
 from supervisor.core.service import clears_group, is_expected
 from supervisor.core.signals import SIGCONT, SIGKILL, SIGTERM, signal_name
+from supervisor.core.spec import StopScope
+from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.counts import Counts
 from supervisor.runtime.kernel import Kernel, Stat
@@ -21,16 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from resource import struct_rusage
 
-    from supervisor.runtime.ports import Journal
+    from supervisor.core.service import Service
+    from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import Groups, Journal
 
 
 class Child:
-    """A service's main process, from spawn to reap."""
+    """A service's main process, from spawn to reap.
 
-    __slots__ = ("killed_by_us", "service", "started_at")
+    Attributes:
+        spawned: the process that we started, and that was given the pipes; not the main one when that was changed.
+        group: the process group to signal; None when it has none that is not ours as well.
+    """
 
-    def __init__(self, service: str, started_at: float) -> None:
+    __slots__ = ("group", "killed_by_us", "service", "spawned", "started_at")
+
+    def __init__(self, service: str, pid: int, started_at: float) -> None:
         self.service = service
+        self.spawned = pid
+        self.group: int | None = pid
         self.started_at = started_at
         self.killed_by_us = False
 
@@ -47,7 +59,9 @@ class Children:
         stopped: told that a service's process group was stopped by a signal.
 
     Attributes:
+        groups: the services' control groups, where there may be some.
         counts: how many have ended, and how.
+        hear: handles what a service has said so far, by its name; called before its main process is reaped.
     """
 
     def __init__(
@@ -59,7 +73,9 @@ class Children:
         last_words: Callable[[int], list[str]],
         stopped: Callable[[int, int], None],
     ) -> None:
+        self.groups: Groups | None = None
         self.counts = Counts()
+        self.hear: Callable[[str], None] = lambda _name: None
         self._fleet = fleet
         self._kernel = kernel
         self._journal = journal
@@ -68,10 +84,12 @@ class Children:
         self._stopped = stopped
         self._children: dict[int, Child] = {}
         self._disowned: set[int] = set()
+        self._former: dict[int, str] = {}  # main processes that named another one, and live on
         self._helpers: dict[int, Callable[[int], None]] = {}
         self._lineage = Lineage(kernel)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
         self._zombie: Stat | None = None
+        self._zombie_owner: str | None = None
         self._oom_killed = False
         self._tail: list[str] = []
         self._may_have_adopted = False
@@ -80,8 +98,33 @@ class Children:
 
     def spawned(self, service: str, pid: int) -> None:
         """A service's main process was started."""
-        self._children[pid] = Child(service, self._kernel.monotonic())
+        self._children[pid] = Child(service, pid, self._kernel.monotonic())
         self._lineage.started(pid, service)
+
+    def main_changed(self, event: ev.Notified) -> ev.Notified:
+        """A service has named another of its processes as the main one; sd_notify(3), ``MAINPID=``.
+
+        The former one's end is no longer the service's, unless the new one is gone by then without our knowing: its
+        parent may have reaped it.
+
+        Returns:
+            The event, without the name of a process that can't be it: another service's main one.
+        """
+        new = event.main_pid
+        child = self._children.get(event.pid)
+        if new is None or child is None or child.service != event.service or new in self._children:
+            return replace(event, main_pid=None)
+        del self._children[event.pid]
+        self._former[event.pid] = child.service
+        stat = self._kernel.stat(new)
+        child.group = stat.pgrp if stat is not None and stat.pgrp == new else None
+        self._children[new] = child
+        return event
+
+    def group(self, pid: int) -> int | None:
+        """The process group of a service's main process; None when it leads none."""
+        child = self._children.get(pid)
+        return pid if child is None else child.group
 
     def disown(self, pid: int) -> None:
         """A process that ended before its program ran: its failure is told already, its exit is not news."""
@@ -106,6 +149,8 @@ class Children:
 
     def look_for_adopted(self) -> None:
         """Learn where the processes that were handed to us just now came from, while they are alive to tell."""
+        if self.groups is not None:
+            self.groups.tidy()
         if not self._may_have_adopted:
             return
         self._may_have_adopted = False
@@ -119,26 +164,38 @@ class Children:
 
     def before_reap(self, pid: int, status: int) -> None:
         """The pid is still its own: read its name, clear its group, take its last words."""
+        if pid in self._children:
+            self.hear(self._children[pid].service)  # it may have named another main process with its last words
         child = self._children.get(pid)
         if child is None:
-            if self._journal.wants("info") and pid not in self._helpers:
+            if pid in self._helpers:
+                self._clear_group(pid, SIGKILL)  # nothing that it started outlives it
+            elif self._journal.wants("info"):
                 self._zombie = self._kernel.stat(pid)
+                self._zombie_owner = self._owner(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
-            self._oom_killed = self._oom.killed(pid)
+            counter = self.groups.oom_counter(child.service) if self.groups is not None else None
+            self._oom_killed = self._oom.killed(pid, counter)
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
         try:
-            if clears_group(spec, service, status):
-                self._clear_group(pid, spec.stop_signal or SIGTERM)
+            clears = clears_group(spec, service, status)
+            if clears:
+                self._clear_group(pid if child.group is None else child.group, spec.stop_signal or SIGTERM)
+            if self.groups is not None:
+                self._leave_control_group(self.groups, spec, service, clears=clears)
         finally:
-            self._tail = self._last_words(pid)
+            self._tail = self._last_words(child.spawned)
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
         zombie, self._zombie = self._zombie, None
+        owner, self._zombie_owner = self._zombie_owner, None
         self._lineage.reaped(pid)
         self.counts.reaped += 1
         child = self._children.pop(pid, None)
+        if child is None and pid in self._former:
+            child = self._heir_is_gone(self._former.pop(pid))
         if child is not None:
             self._may_have_adopted = True
             self._child_exited(pid, child, status, usage)
@@ -149,7 +206,7 @@ class Children:
             done(status)
         else:
             self.counts.orphans += 1
-            self._orphan_exited(pid, zombie, status, usage)
+            self._orphan_exited(pid, status, usage, zombie, owner)
 
     def stopped(self, pid: int, signal: int) -> None:
         """A process was stopped; no service changes its state for that."""
@@ -161,14 +218,23 @@ class Children:
         """A process was continued."""
         self._report_stop("continued", pid, signal)
 
-    def _orphan_exited(self, pid: int, zombie: Stat | None, status: int, usage: struct_rusage) -> None:
+    def _heir_is_gone(self, service: str) -> Child | None:
+        """A former main process has ended: its service's, if the process that it named is not there any more."""
+        heir = next((pid for pid, child in self._children.items() if child.service == service), None)
+        if heir is None or self._kernel.stat(heir) is not None:
+            return None
+        return self._children.pop(heir)
+
+    def _orphan_exited(
+        self, pid: int, status: int, usage: struct_rusage, zombie: Stat | None, owner: str | None
+    ) -> None:
         if not self._journal.wants("info"):
             return
         if zombie is not None and zombie.session == pid:
             # It led a session, so it was a daemon: what it leaves may have sessions of its own, and is ours now. The
             # orphans of others are known by their session, and looking each time would cost more than all the rest.
             self._may_have_adopted = True
-        fields = {**self._identity(zombie), **status_fields(status), **usage_fields(usage)}
+        fields = {**self._identity(zombie, owner), **status_fields(status), **usage_fields(usage)}
         self._journal.emit("info", "orphan_exited", pid=pid, **fields)
 
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
@@ -201,13 +267,42 @@ class Children:
         if child is not None:
             self._journal.emit("info", f"child_{what}", service=child.service, pid=pid, **fields)
         else:
-            self._journal.emit("info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid)), **fields)
+            self._journal.emit(
+                "info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid), self._owner(pid)), **fields
+            )
 
-    def _identity(self, stat: Stat | None) -> dict[str, object]:
+    def _owner(self, pid: int) -> str | None:
+        """The service in whose control group the process is: a session can be left by anybody, a group needs rights."""
+        return self.groups.owner(pid) if self.groups is not None else None
+
+    def _identity(self, stat: Stat | None, owner: str | None) -> dict[str, object]:
         if stat is None:
             return {"comm": ""}  # /proc is masked or not mounted
-        origin = self._lineage.origin(stat)
+        origin = owner or self._lineage.origin(stat)
         return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
+
+    def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:
+        """See to what the service has left in its control group, where its stop-scope is all of it.
+
+        Told to stop, it has had its time when its main process has ended: nothing of it stays. What it leaves when
+        it is to be restarted is asked to end, as the process group is.
+        """
+        if spec.stop_scope is StopScope.TREE:
+            if service.state is State.STOPPING:
+                groups.kill(spec.name)
+            elif clears:
+                for pid in groups.members(spec.name):
+                    self._ask_to_end(pid, spec.stop_signal or SIGTERM)
+        groups.left(spec.name)
+
+    def _ask_to_end(self, pid: int, signal: int) -> None:
+        try:
+            self._kernel.kill(pid, signal)
+            self._kernel.kill(pid, SIGCONT)
+        except ProcessLookupError:
+            return  # it has ended by itself
+        except OSError as error:
+            self._journal.emit("warning", "supervisor_warning", message=f"cannot signal pid {pid}: {error}")
 
     def _clear_group(self, pgrp: int, signal: int) -> None:
         try:

@@ -20,6 +20,7 @@ from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
 from supervisor.runtime.reaper import Reaper
+from supervisor.runtime.schedules import Schedules
 from supervisor.runtime.spawn import SpawnError
 from supervisor.runtime.terminal import JobControl
 from supervisor.runtime.timers import Deadlines
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeVar
 
-    from supervisor.runtime.ports import Journal, Launcher, Loop, Signals
+    from supervisor.core.service import Service
+    from supervisor.core.spec import ServiceSpec
+    from supervisor.runtime.ports import Groups, Journal, Launcher, Loop, Signals, Watches
 
     _T = TypeVar("_T")
+    Follower = Callable[[str, ServiceSpec | None, Service | None], None]
 
 _EVENTS_A_TURN = 256
 
@@ -42,7 +46,10 @@ class Outside(Record):
     Attributes:
         reload: reads the configuration again and posts the result.
         finished: called once, with the exit code, when nothing is left to do.
+        reopen_logs: opens the log files again.
         job_control: set for a single command on a terminal.
+        watches: finds out how services are, where one asks for that.
+        groups: the services' control groups, where there may be some.
     """
 
     kernel: Kernel
@@ -51,7 +58,10 @@ class Outside(Record):
     manager: Manager
     reload: Callable[[], None]
     finished: Callable[[int], None]
+    reopen_logs: Callable[[], None] = lambda: None
     job_control: JobControl | None = None
+    watches: Watches | None = None
+    groups: Groups | None = None
 
 
 class Driver:
@@ -79,10 +89,15 @@ class Driver:
             last_words=outside.launcher.last_words,
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
+        self._children.groups = outside.groups
         self.counts = self._children.counts
-        self._observers: list[Callable[[str], None]] = []
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
+        self._schedules = Schedules(self.post, salt=fleet.salt)
+        self._followers: list[Follower] = [self._schedules.follow]
+        if outside.watches is not None:
+            self._followers.append(outside.watches.follow)
+            self._children.hear = self._hear
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -96,6 +111,7 @@ class Driver:
         self._signals = signals
         loop.add_reader(signals.fd, self._read_signals)
         self._deadlines.attach(loop)
+        self._guard("schedules", lambda: self._schedules.attach(loop))
         self._schedule()
 
     def post(self, event: ev.Event) -> None:
@@ -105,11 +121,13 @@ class Driver:
 
     def handle(self, event: ev.Event) -> None:
         """Let the core decide about one event, and carry it out."""
-        self._decide(type(event).__name__, lambda: self.fleet.handle(event, self._kernel.monotonic()))
+        self._decide(type(event).__name__, lambda: self.fleet.handle(self._known(event), self._kernel.monotonic()))
 
-    def observe(self, observer: Callable[[str], None]) -> None:
-        """Tell ``observer`` the name of each service that has stepped, when what follows from it is carried out."""
-        self._observers.append(observer)
+    def _known(self, event: ev.Event) -> ev.Event:
+        """The event, after the table of processes has learnt of it what the core is about to."""
+        if isinstance(event, ev.Notified) and event.main_pid is not None:
+            return self._children.main_changed(event)
+        return event
 
     def _schedule(self) -> None:
         if self._loop is not None and self._mailbox and not self._scheduled:
@@ -124,20 +142,32 @@ class Driver:
 
     def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
         self._carry_out(self._guard(where, decide) or [])
-        changed, self.fleet.changed = self.fleet.changed, []
+        changed, self.fleet.changed = dict.fromkeys(self.fleet.changed), []
         for name in changed:
             service = self.fleet.services.get(name)
             self._deadlines.set(name, service.deadline if service is not None else None)
-        if self._observers:
-            self._tell(changed)
+            for follow in self._followers:
+                self._follow(follow, name, service)
         self._deadlines.set(None, self.fleet.deadline)
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.post(ev.ChildrenGone())
 
-    def _tell(self, changed: list[str]) -> None:
-        for observer in self._observers:
-            for name in changed:
-                self._guard("observer", lambda name=name, observer=observer: observer(name))  # type: ignore[misc]
+    def follow(self, follower: Follower) -> None:
+        """Show each service that has stepped to a follower: its name, spec and state, the last two None if gone."""
+        self._followers.append(follower)
+
+    def helper(self, pid: int, done: Callable[[int], None]) -> None:
+        """See to a process that runs for us and not as a service; :meth:`Children.helper`."""
+        self._children.helper(pid, done)
+
+    def _hear(self, name: str) -> None:
+        watches = self._out.watches
+        if watches is not None:
+            self._guard(f"hearing {name}", lambda: watches.hear(name))
+
+    def _follow(self, follow: Follower, name: str, service: Service | None) -> None:
+        spec = self.fleet.specs.get(name)
+        self._guard(f"following {name}", lambda: follow(name, spec, service))
 
     def _deadline_passed(self, name: str | None) -> None:
         self.handle(ev.FleetDeadlinePassed() if name is None else ev.DeadlinePassed(name))
@@ -167,7 +197,7 @@ class Driver:
         """One batch; the next one, if there is one, after everybody else had a turn."""
         if self._reap_scheduled or self._loop is None:
             return
-        more = self._guard("reaper", self._reaper.run)
+        more = self._guard("reaper", self._reap_batch)
         if more is not False:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
@@ -177,6 +207,11 @@ class Driver:
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.handle(ev.ChildrenGone())
+
+    def _reap_batch(self) -> bool:
+        """One batch of children; its records leave in one write, for in an orphan storm there are thousands."""
+        with self._journal.batch():
+            return self._reaper.run()
 
     def _reap_on(self) -> None:
         self._reap_scheduled = False
@@ -211,6 +246,8 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
+            case fx.ReopenLogs():
+                self._out.reopen_logs()
             case fx.CloseOutput():
                 self._out.launcher.close_output()
             case fx.Finish():
@@ -252,17 +289,22 @@ class Driver:
     def _send_signal(self, effect: fx.SendSignal) -> None:
         if effect.signal == SIGKILL:
             self._children.killed(effect.pid)
+        group = self._children.group(effect.pid)
         targets = [effect.signal, SIGCONT] if effect.wake else [effect.signal]
         try:
             # who would start others while we signal must be found first
-            tree = self._tree(effect.pid) if effect.scope is StopScope.TREE else []
+            tree = self._tree(effect.service, effect.pid) if effect.scope is StopScope.TREE else []
+            if effect.wake and self._out.groups is not None:
+                self._out.groups.thaw(effect.service)
             for signal in targets:
-                if effect.scope is StopScope.PROCESS:
+                if effect.scope is StopScope.PROCESS or group is None:
                     self._kernel.kill(effect.pid, signal)
                 else:
-                    self._kernel.kill_group(effect.pid, signal)
+                    self._kernel.kill_group(group, signal)
                 for pid in tree:
                     self._descendants.send(pid, signal)
+            if effect.signal == SIGKILL and effect.scope is StopScope.TREE and self._out.groups is not None:
+                self._out.groups.kill(effect.service)  # whatever was forked since we looked
         except OSError as error:
             message = f"cannot send {signal_name(effect.signal)} to {effect.service} (pid {effect.pid}): {error}"
             self._journal.emit("error", "supervisor_warning", service=effect.service, message=message)
@@ -277,13 +319,19 @@ class Driver:
             scope=effect.scope.value,
         )
 
-    def _tree(self, pid: int) -> list[int]:
-        """Descendants of a process that have left its group: the group is signalled as a whole."""
+    def _tree(self, service: str, pid: int) -> list[int]:
+        """What belongs to a process and has left its group: the group is signalled as a whole.
+
+        These are its descendants and, where the service has a control group, all that is in there: those too whose
+        parents have ended, and that descend from us since.
+        """
         found: list[int] = []
         generation = [pid]
         while generation:
             generation = [child for parent in generation for child in self._kernel.children(parent)]
             found += generation
+        if self._out.groups is not None:
+            found = list(dict.fromkeys([*found, *self._out.groups.members(service)]))
         stats = ((child, self._kernel.stat(child)) for child in found)
         return [child for child, stat in stats if stat is not None and stat.pgrp != pid]
 

@@ -109,6 +109,13 @@ class Kernel:
                 return entry[len(prefix) :].decode("utf-8", "replace")
         return None
 
+    def users(self, pid: int) -> frozenset[int]:
+        """Real, effective and saved user ids of a process, a zombie too; empty when it is gone."""
+        for line in _read(f"/proc/{pid}/status", more=False).split(b"\n"):
+            if line.startswith(b"Uid:"):
+                return frozenset(map(int, line.split()[1:4]))
+        return frozenset()
+
     def children(self, pid: int) -> list[int]:
         """Processes whose parent is ``pid``, zombies included; empty when /proc can't be read."""
         try:

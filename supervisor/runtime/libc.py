@@ -1,4 +1,4 @@
-"""The two calls of the C library that Python lacks: signalfd(2) and prctl(2).
+"""The calls of the C library that Python lacks, all of section 2, such as signalfd, timerfd_create and inotify_init1.
 
 ctypes is imported with this module, so who must be quick imports it late.
 """
@@ -6,10 +6,16 @@ ctypes is imported with this module, so who must be quick imports it late.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 PR_SET_PDEATHSIG = 1
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+
+_CAPABILITY_VERSION_3 = 0x20080522  # two words of 32 bits for each set; since Linux 2.6.26
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,13 +36,58 @@ def signalfd(signals: frozenset[int]) -> int:
     return _checked("signalfd", _libc.signalfd(-1, ctypes.byref(mask), os.O_CLOEXEC | os.O_NONBLOCK))
 
 
-def prctl(option: int, value: int) -> None:
-    """Set one attribute of this process.
+def prctl(option: int, value: int) -> int:
+    """Set or ask one attribute of this process; what the call returns.
 
     Raises:
         OSError: as prctl(2) says.
     """
-    _checked("prctl", _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+    return _checked("prctl", _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+
+
+def inotify() -> int:
+    """A descriptor that becomes readable when something happens in a watched folder; non-blocking, close-on-exec.
+
+    Raises:
+        OSError: as inotify_init1(2) says.
+    """
+    return _checked("inotify_init1", _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> None:
+    """Watch a file or folder for what the mask says, inotify(7).
+
+    Raises:
+        OSError: as inotify_add_watch(2) says.
+    """
+    _checked("inotify_add_watch", _libc.inotify_add_watch(fd, os.fsencode(path), ctypes.c_uint32(mask)))
+
+
+def capabilities() -> tuple[int, int, int]:
+    """Our effective, permitted and inheritable capabilities, a bit for each number.
+
+    Raises:
+        OSError: as capget(2) says.
+    """
+    words = (ctypes.c_uint32 * 6)()
+    _checked("capget", _libc.capget(_capability_header(), words))
+    effective, permitted, inheritable = (words[set_] | words[set_ + 3] << 32 for set_ in range(3))
+    return effective, permitted, inheritable
+
+
+def set_capabilities(effective: int, permitted: int, inheritable: int) -> None:
+    """Set all three; an ambient capability goes with its permitted or inheritable one, capabilities(7).
+
+    Raises:
+        OSError: as capset(2) says.
+    """
+    sets = (effective, permitted, inheritable)
+    words = (ctypes.c_uint32 * 6)(*[s & 0xFFFFFFFF for s in sets], *[s >> 32 for s in sets])
+    _checked("capset", _libc.capset(_capability_header(), words))
+
+
+def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
+    return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 
 def _checked(name: str, result: int) -> int:
@@ -44,3 +95,39 @@ def _checked(name: str, result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
+
+
+class TimerFd:
+    """A descriptor that becomes readable at a time of day, or when the clock is set; timerfd_create(2).
+
+    Raises:
+        OSError: there is none to be had.
+    """
+
+    _CLOCK_REALTIME = 0
+    _ABSTIME, _CANCEL_ON_SET = 1, 2
+
+    def __init__(self) -> None:
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        self.fd = _checked("timerfd_create", _libc.timerfd_create(self._CLOCK_REALTIME, flags))
+
+    def set(self, at: float | None) -> None:
+        """Ring at this time, in seconds since the epoch, at once when that is past; None for never."""
+        spec = (ctypes.c_long * 4)()  # struct itimerspec: interval and value, each in seconds and nanoseconds
+        if at is not None:
+            nanoseconds = max(1, int(at * 1e9))  # zero would disarm it
+            spec[2], spec[3] = divmod(nanoseconds, 10**9)
+        flags = self._ABSTIME | self._CANCEL_ON_SET
+        _checked("timerfd_settime", _libc.timerfd_settime(self.fd, flags, ctypes.byref(spec), None))
+
+    def read(self) -> bool:
+        """Acknowledge; whether the clock was set since the timer was."""
+        try:
+            os.read(self.fd, 8)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ECANCELED:
+                raise
+            return True
+        return False

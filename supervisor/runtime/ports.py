@@ -4,10 +4,11 @@ Light modules import this for the type checker only.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from supervisor.core.service import Service
-from supervisor.core.spec import ServiceSpec
+from supervisor.core.spec import Destination, Output, ServiceLog, ServiceSpec
 
 
 class Journal(Protocol):
@@ -18,6 +19,9 @@ class Journal(Protocol):
 
     def emit(self, level: str, event: str, /, **fields: object) -> None:
         """Write one record."""
+
+    def batch(self) -> AbstractContextManager[object]:
+        """Write the records of a block in one piece, at its end."""
 
 
 class Handle(Protocol):
@@ -38,6 +42,25 @@ class Loop(Protocol):
 
     def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> Any:
         """Run the callback whenever the descriptor is readable."""
+
+
+class WatchLoop(Loop, Protocol):
+    """What watching services needs of an event loop beyond the rest of the shell."""
+
+    def remove_reader(self, fd: int) -> Any:
+        """Watch it no longer."""
+
+    def add_writer(self, fd: int, callback: Callable[..., Any], *args: Any) -> Any:
+        """Run the callback whenever the descriptor is writable."""
+
+    def remove_writer(self, fd: int) -> Any:
+        """Watch it no longer."""
+
+    def create_task(self, coroutine: Any) -> Any:
+        """Run a coroutine."""
+
+    def getaddrinfo(self, host: str, port: int, *, type: int) -> Any:  # noqa: A002 - as asyncio has it
+        """Look up a name, in a thread of the loop's own."""
 
 
 class Launcher(Protocol):
@@ -80,6 +103,40 @@ class Watches(Protocol):
     def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
         """Arm and disarm what this state asks for; both None when the service is gone for good."""
 
+    def hear(self, name: str) -> None:
+        """A service's main process is dead and not reaped yet: handle what it said last, before its end is news."""
+
+
+class Groups(Protocol):
+    """The control groups of services."""
+
+    def enter(self, spec: ServiceSpec) -> int | None:
+        """A descriptor of the ``cgroup.procs`` of the service's group, which is made; None where there can be none."""
+
+    def members(self, name: str) -> list[int]:
+        """Processes in the service's group, zombies excepted; none where it has no group."""
+
+    def owner(self, pid: int) -> str | None:
+        """The service in whose group a process is, or a zombie was; None where that is none of ours."""
+
+    def kill(self, name: str) -> bool:
+        """KILL all that is in the service's group, at once; False where it has no group."""
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen group run again; nothing where it is not frozen."""
+
+    def oom_counter(self, name: str) -> str | None:
+        """The file in which the kernel counts kills for memory in the service's group; None where it has none."""
+
+    def left(self, name: str) -> None:
+        """The service's main process has ended: its group is removed as soon as nobody is in it."""
+
+    def tidy(self) -> None:
+        """Processes have ended: remove the groups that are empty now."""
+
+    def close(self) -> None:
+        """The daemon ends: leave the hierarchy as it was found."""
+
 
 class Signals(Protocol):
     """Where signals to the daemon come from."""
@@ -99,8 +156,12 @@ Pipe = Any
 class Capture(Protocol):
     """Who reads what the services write."""
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def open(
+        self, service: str, stream: str, log: ServiceLog, places: tuple[Output | Destination, ...] | None = None
+    ) -> Pipe:
         """A new pipe for ``stdout`` or ``stderr`` of a service.
+
+        Its lines are treated as ``log`` says and go to these places; to the log only when None.
 
         Raises:
             OSError: out of descriptors.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from supervisor import __version__
+from supervisor.runtime.hierarchy import UnavailableError, own_group
 from tests.cli.running import COMMAND, environment, run, shell
 from tests.helpers import procfs
 from tests.runtime.isolated import PATIENCE
@@ -53,6 +55,45 @@ def test_a_good_configuration_is_planned(write: Write) -> None:
     assert done.stdout == f"read: {path}\nstart 1: web, db\nstop 1: web, db\nmain: web\n"
 
 
+def test_the_plan_has_layers(write: Write) -> None:
+    """Services start in the order of their needs, stop in the reverse, and a schedule tells its next time."""
+    path = write(
+        """
+[services.web]
+command = "sleep 1"
+needs = { migrate = "completed" }
+replicas = 2
+[services.migrate]
+kind = "task"
+command = "sleep 1"
+needs = ["db"]
+[services.db]
+command = "sleep 1"
+[services.job]
+kind = "scheduled"
+command = "sleep 1"
+schedule = { cron = "0 0 1 1 *", timezone = "UTC" }
+[services.never]
+kind = "scheduled"
+command = "sleep 1"
+schedule = "0 0 30 2 *"
+"""
+    )
+    done = run("check", "-c", path)
+    assert (done.code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[1:7] == [
+        "start 1: db, job, never",
+        "start 2: migrate",
+        "start 3: web x2",
+        "stop 1: web x2",
+        "stop 2: migrate",
+        "stop 3: db, job, never",
+    ]
+    assert re.fullmatch(r"next run of job: \d{4}-01-01T00:00:00\+00:00", lines[7])
+    assert lines[8] == "next run of never: never"
+
+
 def test_the_plan_is_json_on_demand(write: Write) -> None:
     """The same plan, and the commands as they were understood."""
     path = write(GOOD)
@@ -62,8 +103,8 @@ def test_the_plan_is_json_on_demand(write: Write) -> None:
         "ok": True,
         "sources": [path],
         "services": {
-            "web": {"command": ["sleep", "1"]},
-            "db": {"command": ["postgres", "-D", "/data"]},
+            "web": {"kind": "service", "command": ["sleep", "1"], "needs": {}},
+            "db": {"kind": "service", "command": ["postgres", "-D", "/data"], "needs": {}},
         },
         "main": "web",
         "start": [["web", "db"]],
@@ -166,6 +207,43 @@ def test_doctor_tells_it_in_json_too() -> None:
     assert all(set(finding) == {"verdict", "what", "found"} for finding in found["findings"])
     assert {finding["verdict"] for finding in found["findings"]} <= {"ok", "note"}
     assert "pipe" in {finding["found"] for finding in found["findings"] if finding["what"] == "stdout"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        ("umount -a -t cgroup2", "cgroup v2 is not mounted: services run without control groups of their own"),
+        ("mount -t tmpfs none /proc", "No such file or directory (/proc/self/cgroup): services run without"),
+        ("mount -o remount,ro,bind {group}", "{group} is read-only: services run without"),
+        ("true", "{group} is writable: a group for each service, "),
+    ],
+)
+def test_doctor_says_why_there_are_no_control_groups(arrange: str, words: str) -> None:
+    """Not mounted, not to be seen, read-only; or what limits there are."""
+    try:
+        group = own_group()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    if os.geteuid() != 0 or not os.access(group, os.W_OK):
+        pytest.skip(f"only root can arrange this, where {group} can be written")
+    launcher = ("unshare", "--mount", *shell(arrange.replace("{group}", group)))
+    found = json.loads(run("doctor", "--json", launcher=launcher).stdout)["findings"]
+    (finding,) = [finding for finding in found if finding["what"] == "cgroup v2"]
+    assert finding["found"].startswith(words.replace("{group}", group))
+    assert arrange == "true" or finding["verdict"] == "note"
+
+
+def test_doctor_says_what_is_refused_to_services() -> None:
+    """By the capabilities that the daemon has not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has capabilities to give up")
+    given_up = "-setuid,-sys_nice"
+    launcher = ("setpriv", "--bounding-set", given_up, "--inh-caps", given_up)
+    found = json.loads(run("doctor", "--json", launcher=launcher).stdout)["findings"]
+    (finding,) = [finding for finding in found if finding["what"] == "privileges"]
+    assert finding["verdict"] == "note"
+    assert finding["found"].startswith("no setuid, sys_nice")
+    assert "refused to services are user, nice below ours" in finding["found"]
 
 
 # Whoever reads them

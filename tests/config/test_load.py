@@ -12,9 +12,11 @@ from supervisor.config.service_fields import SERVICE
 from supervisor.core import signals
 from supervisor.core.spec import (
     DEFAULT_SIGNALS,
+    Cgroup,
     FleetSpec,
     Forward,
     Ignore,
+    Isolation,
     LogSpec,
     OnFailure,
     Output,
@@ -56,6 +58,19 @@ command = ["web", "--home=${HOME_OF_WEB:-/srv}"]
 directory = "www"
 environment = { PORT = "${PORT:-8080}", EMPTY = "" }
 inherit-environment = ["LANG", "APP_*"]
+environment-files = ["web.env", "-/etc/${NAME}.env"]
+secret-files = { PASSWORD = "/run/secrets/password" }
+user = "${NAME_OF_USER:-nobody}"
+group = 12
+supplementary-groups = ["adm", "0"]
+umask = "0027"
+nice = -5
+limits = { nofile = 65536, core = 0, as = "1GiB", cpu = "unlimited", nproc = { soft = 10, hard = "infinity" } }
+oom-score-adjust = 500
+no-new-privileges = true
+capabilities = ["net_bind_service", "CAP_CHOWN", "cap_kill", "SETUID"]
+cpu-affinity = [3, "0-1"]
+cgroup = { memory-max = "200MiB", pids-max = 100, cpu-max = 1.5 }
 restart = "always"
 restart-delay = "1s"
 restart-max-delay = "2m"
@@ -118,6 +133,28 @@ def test_everything() -> None:
                 "PAUSEVISOR_SERVICE": "web",
                 "PATH": path,
             },
+            environment_files=("/start/web.env", "-/etc/two words.env"),
+            secret_files={"PASSWORD": "/run/secrets/password"},
+            explicit=frozenset({"PORT", "EMPTY", "PAUSEVISOR_SERVICE"}),
+            isolation=Isolation(
+                user="nobody",
+                group="12",
+                supplementary_groups=("adm", "0"),
+                umask=0o027,
+                nice=-5,
+                limits={
+                    "nofile": (65536, 65536),
+                    "core": (0, 0),
+                    "as": (2**30, 2**30),
+                    "cpu": (-1, -1),
+                    "nproc": (10, -1),
+                },
+                oom_score_adjust=500,
+                no_new_privileges=True,
+                capabilities=("net_bind_service", "chown", "kill", "setuid"),
+                cpu_affinity=(0, 1, 3),
+            ),
+            cgroup=Cgroup(memory_max=200 * 2**20, pids_max=100, cpu_max=1.5),
             restart=Restart.ALWAYS,
             restart_delay=1.0,
             restart_max_delay=120.0,
@@ -136,6 +173,7 @@ def test_everything() -> None:
             command=("job", "one word", "two words", "$X"),
             directory="/start",
             environment={**environ, "PAUSEVISOR_SERVICE": "job"},
+            explicit=frozenset({"PAUSEVISOR_SERVICE"}),
             restart_limit=None,
             stop_timeout=3.0,
         ),

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.config.fields import FILE, LOG, SUPERVISOR, homes
+from supervisor.config.output_fields import SERVICE_LOG
 from supervisor.config.problems import Invalid, Place, Scope
 from supervisor.config.schema import config_schema
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import Field, Table
 from supervisor.core.signals import CATCHABLE, NUMBERS, RTMAX, RTMIN
-from supervisor.core.spec import FleetSpec, LogSpec, ServiceSpec
+from supervisor.core.spec import FleetSpec, LogSpec, ServiceLog, ServiceSpec
 from tests.config.loading import WEB, load_text, web
 from tests.config.test_load import EVERYTHING
 
@@ -113,6 +114,45 @@ VALUES: list[Any] = [
     {"SIGTERM": "x"},
     {"SIGCHLD": "ignore"},
     {"term": "ignore"},
+    -20,
+    19,
+    20,
+    1.25,
+    8192,
+    2**63 - 1,
+    2**63,
+    4_194_304,
+    4_194_305,
+    "0022",
+    "0888",
+    "01000",
+    "nobody",
+    "a:b",
+    "${X:-y}",
+    "-/x",
+    "-",
+    "--",
+    "infinity",
+    "unlimited",
+    "0-3",
+    ["kill", "CAP_KILL", "cap_kill", "KILL"],
+    ["Cap_Kill"],
+    ["net"],
+    [0, "1-3"],
+    ["1"],
+    [8192],
+    ["-/x", "x"],
+    ["-"],
+    {"nofile": 5, "core": "infinity", "as": "1GiB"},
+    {"nofile": "1GiB"},
+    {"nofile": {"soft": 1, "hard": 2}},
+    {"nofile": {"soft": 1}},
+    {"core": {"soft": "1KiB", "hard": "unlimited"}},
+    {"files": 5},
+    {"memory-max": "200MiB", "pids-max": 100, "cpu-max": 1.5},
+    {"pids-max": 0},
+    {"cpu-max": 0},
+    {"cpu-max": 2},
 ]
 """Values of every kind, right here and wrong there; those that only the loader can judge are left out."""
 
@@ -131,13 +171,18 @@ def rows() -> list[tuple[str, Field]]:
     return [(name, field) for name, table in TABLES.items() for field in table.fields.values()]
 
 
-TABLES: dict[str, Table[dict[str, Any]]] = {"supervisor": SUPERVISOR, "log": LOG, "services": SERVICE}
+TABLES: dict[str, Table[Any]] = {"supervisor": SUPERVISOR, "log": LOG, "services": SERVICE, "lines": SERVICE_LOG}
+"""``lines`` is the table ``log`` of a service."""
+
+HEADINGS = {"services": "## `[services.NAME]`", "lines": "### Lines"}
 
 
 def document_with(table: str, key: str, value: object) -> dict[str, Any]:
     """The least document in which a key has a value."""
     if table == "services":
         return {"services": {"web": {"command": ["x"], key: value}}}
+    if table == "lines":
+        return {"services": {"web": {"command": ["x"], "log": {key: value}}}}
     return {table: {key: value}}
 
 
@@ -258,6 +303,7 @@ def test_schema_and_loader_agree_on_durations(text: str) -> None:
         (FleetSpec(), SUPERVISOR),
         (LogSpec(), LOG),
         (ServiceSpec(name="x", command=("x",)), SERVICE),
+        (ServiceLog(), SERVICE_LOG),
     ],
 )
 def test_documented_defaults_are_the_real_ones(spec: object, table: Table[dict[str, Any]]) -> None:
@@ -291,9 +337,9 @@ def toml(value: object) -> str:
 @pytest.mark.parametrize(("table", "field"), [pytest.param(*row, id=f"{row[0]}.{row[1].key}") for row in rows()])
 def test_the_manual_has_every_key(table: str, field: Field) -> None:
     """Every key has its row in the manual, in the section of its table, with its default and its choices."""
-    heading = {"services": "[services.NAME]"}.get(table, f"[{table}]")
+    heading = HEADINGS.get(table, f"## `[{table}]`")
     with open(MANUAL, encoding="utf-8") as file:
-        section = file.read().split(f"## `{heading}`\n")[1].split("\n## ")[0]
+        section = re.split(r"\n##+ ", file.read().split(f"{heading}\n")[1])[0]
     (row,) = re.findall(rf"^\| `{re.escape(field.key)}` \|.*$", section, re.MULTILINE)
     if field.default is not None:
         assert f"| `{toml(field.default)}` |" in row
@@ -308,10 +354,20 @@ def test_the_manual_has_no_other_key() -> None:
     assert described == {field.key for _, field in rows()}
 
 
-def test_the_examples_of_the_manual_load() -> None:
+@pytest.mark.parametrize(("page", "least"), [("configuration.md", 4), ("isolation.md", 4)])
+def test_the_examples_of_the_manual_load(page: str, least: int) -> None:
     """Every example in the manual is a file that the loader takes."""
-    with open(MANUAL, encoding="utf-8") as file:
+    with open(os.path.join(os.path.dirname(MANUAL), page), encoding="utf-8") as file:
         examples = re.findall(r"^```toml\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
-    assert len(examples) >= 4
+    assert len(examples) >= least
+    for example in examples:
+        assert load_text(example).sources
+
+
+def test_the_examples_of_the_page_about_sinks_load() -> None:
+    """So is every example there."""
+    with open(os.path.join(os.path.dirname(MANUAL), "sinks.md"), encoding="utf-8") as file:
+        examples = re.findall(r"^```toml\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
+    assert len(examples) >= 2
     for example in examples:
         assert load_text(example).sources

@@ -9,7 +9,7 @@ from supervisor.config.kinds import absolute
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.signal_names import signal_number
 from supervisor.core import signals
-from supervisor.core.spec import RestartLimit
+from supervisor.core.spec import FileSink, JournaldSink, Output, RestartLimit, SyslogSink
 from tests.config.loading import WEB, load_text, problems, web
 
 DURATION = 'a duration such as "10s" or "1m30s" (units: ms, s, m, h, d)'
@@ -17,7 +17,13 @@ SIZE = 'a size from "256B" to "1MiB" (units: B, KiB, MiB, GiB, KB, MB, GB)'
 SIGNAL = 'the name of a signal, such as "SIGTERM" or "SIGRTMIN+3"'
 COMMAND = 'a list of strings such as ["nginx", "-g", "daemon off;"], or one string'
 LIMIT = '"none", or a table such as { count = 5, within = "60s" }'
-ACTION = 'shutdown, reload, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+SINK = "a table with one of the keys file, journald and syslog"
+OUTPUT = f"log, inherit, null, {SINK}, or a list of these"
+FILE_SIZE = '"none", or a size from "1B" to "1024GiB" (units: B, KiB, MiB, GiB, KB, MB, GB)'
+ADDRESS = 'an address such as "udp://127.0.0.1:514", "tcp://loghost:601" or "unix:/dev/log"'
+ACTION = (
+    'shutdown, reload, reopen-logs, ignore, forward, or a table such as { forward = "SIGUSR2", services = ["web"] }'
+)
 INHERIT = 'true, false, or a list of names and globs such as ["LANG", "APP_*"]'
 STATUSES = 'a list of exit codes (0 to 255) and names of signals, such as [0, 143, "SIGTERM"]'
 NAME = 'a name of 1 to 64 letters, digits, "_", "-" and ".", that begins with a letter, a digit or "_"'
@@ -215,7 +221,52 @@ def test_commands(toml: str, words: tuple[str, ...]) -> None:
         ('restart = "sometimes"', 'restart: found "sometimes"; allowed: never, on-failure, always'),
         ("restart = true", "restart: found true; allowed: never, on-failure, always"),
         ('stop-scope = "grp"', 'stop-scope: found "grp"; allowed: process, group, tree'),
-        ('stdout = { file = "/x" }', "stdout: found a table; allowed: log, inherit, null"),
+        ("stdout = 1", f"stdout: found 1; allowed: {OUTPUT}"),
+        ("stdout = {}", f"stdout: found none, but nothing; allowed: {SINK}"),
+        ('stdout = { fiel = "/x" }', f"stdout: found none, but fiel; allowed: {SINK}"),
+        ('stdout = { file = "/x", journald = true }', f"stdout: found all of file, journald; allowed: {SINK}"),
+        ('stdout = { file = "/x/" }', 'stdout.file: found "/x", a folder; allowed: the path of a file'),
+        (
+            'stdout = { file = "/dev/stdout" }',
+            'stdout.file: found "/dev/stdout", which is no file of its own; allowed: a file, or "log" or "inherit"',
+        ),
+        (
+            'stdout = { file = "/x/{name}.log" }',
+            'stdout.file: found "/x/{name}.log"; allowed: {service} and nothing else in braces',
+        ),
+        (
+            'stdout = { file = "/x", max-size = 5 }',
+            f'stdout.max-size: found 5; allowed: {FILE_SIZE}; did you mean "5B"?',
+        ),
+        (
+            'stdout = { file = "/x", max-age = "0s" }',
+            'stdout.max-age: found "0s"; allowed: a duration longer than 0s',
+        ),
+        ('stdout = { file = "/x", keep = -1 }', "stdout.keep: found -1; allowed: a whole number from 0 to 1000"),
+        ('stdout = { file = "/x", format = "xml" }', 'stdout.format: found "xml"; allowed: text, json'),
+        ("stdout = []", 'stdout: found an empty list; allowed: a list of "log" and tables'),
+        (
+            'stdout = ["log", "null"]',
+            'stdout[1]: found "null"; allowed: "log", for others stand alone, or a table',
+        ),
+        (
+            'stdout = ["log", "log"]',
+            "stdout[1]: stands in the list already; every place gets each line once",
+        ),
+        (
+            'stdout = [{ file = "/x" }, { file = "/x", keep = 1 }]',
+            "stdout[1]: stands in the list already; every place gets each line once",
+        ),
+        (
+            "stdout = { journald = false }",
+            "stdout.journald: found false; allowed: true, or the path of the journal's socket",
+        ),
+        ('stdout = { syslog = "tls://x" }', f'stdout.syslog: found "tls://x"; allowed: {ADDRESS}'),
+        ('stdout = { syslog = "udp://::1" }', f'stdout.syslog: found "udp://::1"; allowed: {ADDRESS}'),
+        ('stdout = { syslog = "udp://h:0" }', f'stdout.syslog: found "udp://h:0"; allowed: {ADDRESS}'),
+        ('stdout = { syslog = "udp://h:65536" }', f'stdout.syslog: found "udp://h:65536"; allowed: {ADDRESS}'),
+        ('stdout = { syslog = "udp://u@h" }', f'stdout.syslog: found "udp://u@h"; allowed: {ADDRESS}'),
+        ('stdout = { syslog = "unix:dev/log" }', f'stdout.syslog: found "unix:dev/log"; allowed: {ADDRESS}'),
         ('stderr = "/dev/null"', 'stderr: found "/dev/null"; allowed: log, inherit, null'),
         ('restart-limit = "no"', f'restart-limit: found "no"; allowed: {LIMIT}'),
         ("restart-limit = 5", f"restart-limit: found 5; allowed: {LIMIT}"),
@@ -290,7 +341,13 @@ def test_wrong_values_of_a_service(line: str, problem: str) -> None:
             '[log]\nlevel = "warn"',
             'log.level: found "warn"; allowed: debug, info, warning, error, critical; did you mean "warning"?',
         ),
-        ("[log]\nto = 1", "log.to: found an integer; allowed: stdout, stderr, a path; write it in quotes"),
+        ("[log]\nto = 1", f"log.to: found 1; allowed: stdout, stderr, a path, {SINK}, or a list of these"),
+        (
+            '[log]\nto = ["stdout", "stderr"]',
+            "log.to: both stdout and stderr; allowed: one of them, and any number of others",
+        ),
+        ('[log]\nto = { file = "/x", format = "json" }', "log.to.format: unknown key; it belongs in [log]"),
+        ('[log]\nto = { file = "/x/{service}" }', 'log.to.file: found "/x/{service}"; allowed: a path without braces'),
         ('[log]\nto = ""', "log.to: found an empty string; allowed: stdout, stderr, a path"),
         ("[[services.web]]", "services.web: found a list; allowed: a table"),
         ("services = 1", "services: found 1; allowed: a table"),
@@ -406,3 +463,62 @@ def test_examples_in_messages_are_right() -> None:
     assert "PATH" in web(f"inherit-environment = {INHERIT.split('such as ')[1]}").environment
     assert web(f"success-exit-status = {STATUSES.split('such as ')[1]}").success_signals == frozenset({15})
     load_text(f"{WEB}[signals]\nHUP = {ACTION.split('such as ')[1]}")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('"log"', Output.LOG),
+        ('"null"', Output.NULL),
+        ('{ file = "/x" }', (FileSink("/x"),)),
+        (
+            (
+                '{ file = "log/${X}.{service}", max-size = "1KiB", max-age = "1d", keep = 0, compress = true,'
+                ' format = "json" }'
+            ),
+            (FileSink("/start/log/y.{service}", 1024, 86400.0, 0, compress=True, json=True),),
+        ),
+        ('{ file = "/x", max-size = "none", max-age = "none" }', (FileSink("/x", None),)),
+        ("{ journald = true }", (JournaldSink(),)),
+        ('{ journald = "/s" }', (JournaldSink("/s"),)),
+        ('{ syslog = "udp://10.0.0.1" }', (SyslogSink("udp", "10.0.0.1", 514, 3),)),
+        ('{ syslog = "tcp://[::1]:601/", facility = "local7" }', (SyslogSink("tcp", "::1", 601, 23),)),
+        ('{ syslog = "tcp://${X}" }', (SyslogSink("tcp", "y"),)),
+        ('{ syslog = "unix:/dev/log", format = "rfc3164" }', (SyslogSink("unix", "/dev/log", 0, legacy=True),)),
+        ('["log", { journald = true }]', (Output.LOG, JournaldSink())),
+    ],
+)
+def test_where_output_goes(value: str, expected: object) -> None:
+    """A word, a table that says by its first key what it is, or a list."""
+    assert web(f"stdout = {value}", {"X": "y"}).stdout == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "to", "targets"),
+    [
+        ('"stderr"', "stderr", ()),
+        ('"x.log"', "/start/x.log", ()),
+        ('{ file = "x.log" }', "", (FileSink("/start/x.log"),)),
+        (
+            '["stdout", "x.log", { journald = true }]',
+            "stdout",
+            (FileSink("/start/x.log", None), JournaldSink()),
+        ),
+    ],
+)
+def test_where_the_log_goes(value: str, to: str, targets: object) -> None:
+    """A word or a path as ever; of a table or a list the word, and the others as targets. A path is not rotated."""
+    log = load_text(f"[log]\nto = {value}").log
+    assert (log.to, log.targets) == (to, targets)
+
+
+def test_a_file_is_rotated_in_one_way() -> None:
+    """Streams may share a file, in whatever configuration file they stand, if they agree about its limits."""
+    same = f'{WEB}stdout = {{ file = "/x/web" }}\nstderr = {{ file = "/x/{{service}}" }}\n'
+    assert load_text(same).fleet.services["web"].stderr == (FileSink("/x/{service}"),)
+    (problem,) = problems(f'{same}[services.db]\ncommand = "db"\nstdout = {{ file = "/x/web", keep = 1 }}')
+    assert re.fullmatch(
+        'services.db.stdout: "/x/web" is written with other settings by services.web.stdout in /.*; '
+        "allowed: the same settings, or two files",
+        problem,
+    )

@@ -15,7 +15,7 @@ SUITE = "bookworm"
 PYTHON_VERSION = "3.11"
 """The suite's Python: the image's wheels are chosen for it."""
 
-PACKAGES = ("python3", "nginx-light", "redis-server", "procps", "systemd-sysv")
+PACKAGES = ("python3", "nginx-light", "redis-server", "postgresql", "procps", "systemd-sysv")
 
 _LEFT_OUT = ("doc", "locale", "man", "info")
 

@@ -16,6 +16,10 @@ EXAMPLE = "pausevisor-nginx-redis"
 """nginx and redis, supervised."""
 
 
+CHAIN = "pausevisor-postgres"
+"""PostgreSQL, its migration and its client."""
+
+
 def prepare_context(folder: str) -> None:
     """Make the build context: our wheel, those of what it needs, the start script."""
     host.run(
@@ -28,10 +32,11 @@ def prepare_context(folder: str) -> None:
 
 
 def build(podman: Podman, context: str) -> None:
-    """Build the image, and the example that stands on it."""
+    """Build the image, and the examples that stand on it."""
     _build(podman, IMAGE, BASE, os.path.join(CONTAINERS, "Containerfile"), context)
-    example = os.path.join(CONTAINERS, "nginx-redis")
-    _build(podman, EXAMPLE, IMAGE, os.path.join(example, "Containerfile"), example)
+    for name, folder in ((EXAMPLE, "nginx-redis"), (CHAIN, "postgres")):
+        example = os.path.join(CONTAINERS, folder)
+        _build(podman, name, IMAGE, os.path.join(example, "Containerfile"), example)
 
 
 def _build(podman: Podman, name: str, base: str, file: str, context: str) -> None:

@@ -1,5 +1,6 @@
 """pausevisor as a unit of a booted systemd, by the unit file the project ships."""
 
+import json
 import os
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from tests.containers import host
 from tests.containers.base import Base
 from tests.containers.booted import UNIT, Machine
 from tests.helpers.procfs import wait_until
-from tests.helpers.settings import service
+from tests.helpers.settings import service, table
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180, func_only=True)]
 
@@ -89,3 +90,43 @@ def test_killed_daemon_is_restarted_and_leaves_nothing(unit: Machine) -> None:
     assert unit.show("MainPID")["MainPID"] != before
     unit.wait_journal('"child_started"')
     assert len(unit("pgrep", "--exact", "sleep").split()) == 1
+
+
+def test_output_in_the_journal(machine: Machine) -> None:
+    """Lines and events are entries of the journal, with their fields, and are found by them; large ones too."""
+    program = "import sys\nprint('one'); print('two\\ttabs'); sys.stdout.flush(); print('bad', file=sys.stderr)"
+    large = ["x" * 120_000] * 3  # more than a datagram of the journal's socket holds
+    tables = [
+        table("log", to={"journald": True}),
+        service("web", "python3", "-c", program, *large, restart="never", stdout={"journald": True}),
+    ]
+    machine.write(CONFIGURATION, "".join(tables))
+    try:
+        machine("systemctl", "start", "pausevisor")
+        wait_until(
+            lambda: machine.show("ActiveState") == {"ActiveState": "inactive"}, host.PATIENCE, "the daemon has ended"
+        )
+        found = entries(machine, "PAUSEVISOR_SERVICE=web", "PAUSEVISOR_EVENT=output")
+        assert [(entry["MESSAGE"], entry["PAUSEVISOR_STREAM"]) for entry in found] == [
+            ("one", "stdout"),
+            ("two\ttabs", "stdout"),
+            ("bad", "stderr"),
+        ]
+        assert {(entry["SYSLOG_IDENTIFIER"], entry["PRIORITY"]) for entry in found} == {("web", "6")}
+        assert {entry["_SYSTEMD_UNIT"] for entry in found} == {"pausevisor.service"}
+        (started,) = entries(machine, "PAUSEVISOR_EVENT=child_started")
+        assert json.loads(started["PAUSEVISOR_COMMAND"])[3:] == large
+        assert {entry["SYSLOG_PID"] for entry in found} == {started["PAUSEVISOR_PID"]}
+        (exited,) = entries(machine, "PAUSEVISOR_EVENT=child_exited")
+        assert exited["PAUSEVISOR_EXIT_CODE"] == "0"
+        assert exited["MESSAGE"].startswith("child_exited service=web ")
+        assert entries(machine, "PAUSEVISOR_EVENT=shutdown_finished")
+    finally:
+        machine.write(CONFIGURATION, service("sleeper", "sleep", "infinity"))
+        machine.attempt("systemctl", "reset-failed", "pausevisor")
+
+
+def entries(machine: Machine, *matches: str) -> list[dict[str, str]]:
+    """Entries of the journal with these fields, as `journalctl` gives them."""
+    text = machine("journalctl", "--no-pager", "--output=json", "--all", *matches)
+    return [json.loads(line) for line in text.splitlines()]

@@ -170,11 +170,16 @@ def sockets(pid: int) -> int:
 def test_followers_get_the_last_record(control: StartControlled, loop: str) -> None:
     """A shutdown ends the answer of a follower, behind its last record."""
     daemon, client = control(WEB, options=("--loop", loop))
-    with client.follow("/v1/events?follow=true") as response:
+    with raw(str(client.at)) as connection:
+        connection.sendall(b"GET /v1/events?follow=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = connection.recv(65536)
         daemon.signal("TERM")
-        assert until(response, "shutdown_finished")["exit_code"] == 0
-        assert response.readline() == b""
+        while data := connection.recv(65536):
+            answer += data
     assert daemon.wait() == 0
+    last, end = answer.rstrip(b"\r\n").splitlines()[-3], answer[-5:]
+    assert json.loads(last)["event"] == "shutdown_finished"
+    assert end == b"0\r\n\r\n"
 
 
 def test_a_follower_that_does_not_read_holds_nobody_up(control: StartControlled) -> None:

@@ -54,20 +54,27 @@ def test_the_socket_is_ours_alone_whatever_the_umask(path: str, opened: list[Lis
     assert stat.filemode(os.lstat(path).st_mode) == "srw-------"
 
 
-def test_it_is_ours_from_the_first_instant(path: str) -> None:
-    """There is no moment at which anybody else could connect: the mode is given with the name, and no chmod follows."""
+@pytest.mark.parametrize("stale", [False, True])
+def test_it_is_ours_from_the_first_instant(path: str, stale: bool) -> None:
+    """There is no moment at which anybody else could connect: the mode is given with the name, and no chmod follows.
+
+    And who looks and binds has the lock on the folder, so that nobody else does so at the same time.
+    """
+    if stale:
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(path)
     source = (
-        "import os, sys\n"
-        "def hook(event, arguments):\n"
-        "    if event in ('os.chmod', 'os.chown', 'socket.bind'): print(event, flush=True)\n"
-        "sys.addaudithook(hook)\n"
+        "import fcntl, os, sys\n"
+        "wanted = ('os.chmod', 'os.chown', 'os.remove', 'socket.bind', 'socket.connect', 'fcntl.flock')\n"
+        "sys.addaudithook(lambda event, _: event in wanted and print(event, flush=True))\n"
         "from supervisor.control.listener import open_listeners\n"
         "from supervisor.core.spec import ControlSpec\n"
         "os.umask(0)\n"
         f"open_listeners(ControlSpec(socket={path!r}), {{}})\n"
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == ["socket.bind"]
+    replaced = ["socket.connect", "os.remove"] if stale else []
+    assert done.stdout.split() == ["fcntl.flock", *replaced, "socket.bind"]
     assert stat.S_IMODE(os.lstat(path).st_mode) == 0o600
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
+import pytest
 
 from supervisor.control.openapi import SERVICE, document
 from supervisor.control.orders import VERBS
@@ -39,7 +40,7 @@ def test_every_route_is_in_it() -> None:
     with open(os.path.join(ROOT, "supervisor", "control", "routes.py"), encoding="utf-8") as file:
         source = file.read()
     found = set(re.findall(r'Route\("([^"]+)"', source))
-    found |= {"/v1/services/{name}", "/v1/services/{name}/signal"}
+    found |= {"/v1/services/{name}", "/v1/services/{name}/signal", "/v1/services/{name}/scale"}
     found |= {f"/v1/services/{{name}}/{verb}" for verb in VERBS}
     assert set(document()["paths"]) == found
 
@@ -80,6 +81,7 @@ def adapted() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(300)
 def test_asked_at_random(control: StartControlled, folder: str, free_port: int) -> None:
     """Hundreds of requests that the document allows, and hundreds that it does not: the daemon keeps to it.
 

@@ -40,6 +40,7 @@ CHANGES = {
     "added": ["new"],
     "removed": ["old"],
     "changed": {"web": {"keys": ["command", "stop-timeout"], "action": "restart"}},
+    "signalled": [],
     "supervisor": {"keys": []},
 }
 
@@ -47,7 +48,7 @@ CHANGES = {
 def test_nothing_to_do(running: tuple[Daemon, Client, Change]) -> None:
     """The files say what is in force."""
     _, client, _ = running
-    nothing = {"added": [], "removed": [], "changed": {}, "supervisor": {"keys": []}}
+    nothing = {"added": [], "removed": [], "changed": {}, "signalled": [], "supervisor": {"keys": []}}
     assert client.get("/v1/plan").json == nothing
 
 

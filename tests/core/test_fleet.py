@@ -6,8 +6,10 @@ import pytest
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
-from supervisor.core.fleet import LAST_GRACE, Fleet, Phase, compare
+from supervisor.core.descent import LAST_GRACE, Phase
+from supervisor.core.fleet import Fleet
 from supervisor.core.record import replace
+from supervisor.core.reload import compare
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 from supervisor.core.spec import (
     FleetSpec,
@@ -415,10 +417,14 @@ def test_reload_touches_only_what_changed() -> None:
     """The unchanged keep their process; the changed are restarted by the old stop signal, the removed go."""
     world = World(spec("same"), spec("changed", stop_signal=SIGUSR1), spec("removed"))
     pids = dict(world.pids)
-    new = {"same": spec("same"), "changed": spec("changed", stop_signal=SIGUSR2), "added": spec("added")}
+    changed = spec("changed", stop_signal=SIGUSR2, directory="/srv")
+    new = {"same": spec("same", stop_timeout=1.0), "changed": changed, "added": spec("added")}
     world.send(ev.Reconfigured(replace(world.spec, services=new)))
-    assert world.reports("config_reloaded") == [{"added": ["added"], "changed": ["changed"], "removed": ["removed"]}]
+    assert world.reports("config_reloaded") == [
+        {"added": ["added"], "changed": ["same", "changed"], "removed": ["removed"]}
+    ]
     assert world.signals() == [("removed", SIGTERM), ("changed", SIGUSR1)]
+    assert world.fleet.specs["same"].stop_timeout == 1.0
     world.exits("changed", SIGUSR1).exits("removed", SIGTERM)
     assert set(world.states()) == {"same", "changed", "added"}
     assert world.pids["same"] == pids["same"]
@@ -461,3 +467,26 @@ def test_reason_of_a_reload() -> None:
     world = World(spec("a"))
     world.send(ev.Reconfigured(replace(world.spec, services={})))
     assert world.fleet.services["a"].reason is Reason.RELOAD
+
+
+def test_a_reload_signals_who_goes_on() -> None:
+    """A reload-signal goes to processes that stay, of unchanged services too; not to the new, restarted or removed."""
+    world = World(
+        spec("same", reload_signal=SIGHUP),
+        spec("other", reload_signal=SIGHUP),
+        spec("again", reload_signal=SIGHUP),
+        spec("gone", reload_signal=SIGHUP),
+        spec("mute"),
+    )
+    new = [
+        spec("same", reload_signal=SIGHUP),
+        spec("other", stop_timeout=1.0, reload_signal=SIGUSR1),
+        spec("mute"),
+        spec("new", reload_signal=SIGHUP),
+    ]
+    new.append(spec("again", directory="/srv", reload_signal=SIGHUP))
+    world.send(ev.Reconfigured(replace(world.spec, services={one.name: one for one in new})))
+    assert world.signals() == [("gone", SIGTERM), ("again", SIGTERM), ("same", SIGHUP), ("other", SIGUSR1)]
+    assert [effect.scope for effect in world.effects if isinstance(effect, fx.SendSignal)][2:] == [
+        StopScope.PROCESS
+    ] * 2

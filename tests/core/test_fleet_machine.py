@@ -1,34 +1,55 @@
 """Random lives of a fleet on a fake clock, held to what must always be true."""
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
-from supervisor.core.fleet import LAST_GRACE, Fleet, Phase
+from supervisor.core.descent import LAST_GRACE, Phase
+from supervisor.core.fleet import Fleet
+from supervisor.core.needs import Graph, is_met
 from supervisor.core.record import replace
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1
 from supervisor.core.spec import (
     FleetSpec,
+    Health,
+    Kind,
+    Need,
+    NotifyProbe,
     OnFailure,
     Orphans,
+    Overlap,
+    Ready,
     Restart,
     RestartLimit,
+    Schedule,
     ServiceSpec,
     StopScope,
+    TcpProbe,
+    Until,
     WhenDone,
 )
 from supervisor.core.states import AT_REST, HAS_DEADLINE, HAS_PROCESS, Desired, State
 
-NAMES = ("a", "b", "c")
+NAMES = ("a", "b", "c", "d", "e")
 STATUSES = st.sampled_from([0, 1 << 8, 3 << 8, SIGTERM, SIGKILL, 11 | 128])
 names = st.sampled_from(NAMES)
+
+PROBE = TcpProbe("127.0.0.1", 80)
+AT = "2026-01-31T12:00:00Z"
 
 specs = st.builds(
     ServiceSpec,
     name=st.just(""),
     command=st.just(("x",)),
+    kind=st.sampled_from([Kind.SERVICE, Kind.SERVICE, Kind.TASK]),
+    ready=st.sampled_from([None, None, Ready(PROBE), Ready(NotifyProbe())]),
+    start_timeout=st.sampled_from([None, 5.0, 60.0]),
+    health=st.sampled_from([None, Health(PROBE, failures=2)]),
+    watchdog=st.sampled_from([None, 30.0]),
     restart=st.sampled_from(Restart),
     restart_delay=st.sampled_from([0.0, 0.2, 5.0]),
     restart_limit=st.one_of(st.none(), st.builds(RestartLimit, st.integers(1, 4), st.sampled_from([1.0, 60.0]))),
@@ -45,13 +66,40 @@ fleets = st.builds(
 )
 
 
+needs = st.builds(Need, st.sampled_from(Until), st.booleans())
+schedules = st.one_of(st.none(), st.builds(Schedule, cron=st.just("* * * * *"), overlap=st.sampled_from(Overlap)))
+
+
+def arranged(
+    services: list[ServiceSpec], edges: list[Need | None], schedule: Schedule | None
+) -> dict[str, ServiceSpec]:
+    """The services by name, each needing some of those before it; the last one perhaps scheduled."""
+    named: dict[str, ServiceSpec] = {}
+    pairs = iter(edges)
+    for name, spec in zip(NAMES, services, strict=True):
+        needed = {other: need for other in named if (need := next(pairs)) is not None}
+        plain = {} if spec.kind is Kind.SERVICE else {"ready": None, "health": None, "watchdog": None}
+        named[name] = replace(spec, name=name, needs=needed, **plain)
+    if schedule is not None:
+        planned = {"kind": Kind.SCHEDULED, "schedule": schedule, "ready": None, "health": None, "watchdog": None}
+        named[NAMES[-1]] = replace(named[NAMES[-1]], **planned)
+    return named
+
+
 class FleetMachine(RuleBasedStateMachine):
     """The shell is simulated: processes live until a rule ends them, except that KILL always does."""
 
-    @initialize(fleet=fleets, services=st.lists(specs, min_size=len(NAMES), max_size=len(NAMES)))
-    def build(self, fleet: FleetSpec, services: list[ServiceSpec]) -> None:
-        """Start with three random services."""
-        named = {name: replace(spec, name=name) for name, spec in zip(NAMES, services, strict=True)}
+    @initialize(
+        fleet=fleets,
+        services=st.lists(specs, min_size=len(NAMES), max_size=len(NAMES)),
+        edges=st.lists(st.one_of(st.none(), needs), min_size=10, max_size=10),
+        schedule=schedules,
+    )
+    def build(
+        self, fleet: FleetSpec, services: list[ServiceSpec], edges: list[Need | None], schedule: Schedule | None
+    ) -> None:
+        """Start with five random services, and needs among them at random."""
+        named = arranged(services, edges, schedule)
         self.now = 1000.0
         self.next_pid = 2
         self.alive: dict[int, str] = {}
@@ -60,6 +108,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.spawned_after_shutdown = False
         self.finished: int | None = None
         self.fleet = Fleet(replace(fleet, services=named), salt=7)
+        self.asked_before = dict.fromkeys(NAMES, False)
         self.shutdown_at: float | None = None
         self.perform(self.fleet.start(self.now))
 
@@ -67,6 +116,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     def send(self, event: ev.Event) -> None:
         """Apply one event and everything that follows from it."""
+        self.asked_before = {name: s.state is State.STOPPING for name, s in self.fleet.services.items()}
         self.perform(self.fleet.handle(event, self.now))
         if self.fleet.wants_children_gone() and not self.alive and not self.orphans:
             self.perform(self.fleet.handle(ev.ChildrenGone(), self.now))
@@ -80,6 +130,7 @@ class FleetMachine(RuleBasedStateMachine):
                 todo[:0] = self.spawn(effect)
             elif isinstance(effect, fx.SendSignal):
                 assert self.alive[effect.pid] == effect.service, "a signal went to a process that is not the service's"
+                self.check_stop_order(effect)
             elif isinstance(effect, fx.SignalDescendants) and effect.signal == SIGKILL:
                 self.orphans = 0
             elif isinstance(effect, fx.Report) and effect.event == "shutdown_started":
@@ -95,9 +146,19 @@ class FleetMachine(RuleBasedStateMachine):
             return []
         assert self.shutdown_at is None, "something was started on the way down"
         assert effect.service not in self.alive.values(), "two processes of one service"
+        for other, need in self.fleet.specs[effect.service].needs.items():
+            if other in self.fleet.spec.services:
+                assert is_met(need, self.fleet.services[other]), "something was started before what it needs"
         pid, self.next_pid = self.next_pid, self.next_pid + 1
         self.alive[pid] = effect.service
         return self.fleet.handle(ev.ProcessSpawned(effect.service, pid), self.now)
+
+    def check_stop_order(self, effect: fx.SendSignal) -> None:
+        """On the way down nobody is asked to stop while somebody is alive that needs it, directly or not."""
+        faulty = self.fleet.services[effect.service].ending is not None  # that goes before order
+        if self.fleet.phase is Phase.STOPPING and effect.wake and not faulty and not self.asked_before[effect.service]:
+            graph = Graph(self.fleet.spec.services)
+            assert not set(graph.above(effect.service)) & set(self.alive.values()), "stopped before who needs it"
 
     # -- what may happen -----------------------------------------------------------------------------------------
 
@@ -122,6 +183,48 @@ class FleetMachine(RuleBasedStateMachine):
             self.now = max(self.now, due[0])
             self.send(ev.DeadlinePassed(due[1]) if due[1] else ev.FleetDeadlinePassed())
         self.now = until
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), well=st.booleans())
+    def probe_answers(self, data: st.DataObject, well: bool) -> None:
+        """A probe of some process has an answer."""
+        pid = data.draw(st.sampled_from(sorted(self.alive)))
+        name = self.alive[pid]
+        if self.fleet.services[name].state is State.STARTING:
+            self.send(ev.BecameReady(name, pid) if well else ev.Notified(name, pid, ready=True))
+        else:
+            self.send(ev.ProbeSucceeded(name, pid) if well else ev.ProbeFailed(name, pid, "tcp", "refused"))
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        data=st.data(),
+        said=st.sampled_from(
+            [
+                {"stopping": True},
+                {"watchdog": True},
+                {"trigger": True},
+                {"extend": 20.0},
+                {"status": "x"},
+                {"ready": True},
+            ]
+        ),
+    )
+    def service_says(self, data: st.DataObject, said: dict[str, Any]) -> None:
+        """Some process says something of itself."""
+        pid = data.draw(st.sampled_from(sorted(self.alive)))
+        self.send(ev.Notified(self.alive[pid], pid, **said))
+
+    @rule(late=st.sampled_from([0.0, 100.0]), last=st.booleans())
+    def run_is_due(self, late: float, last: bool) -> None:
+        """The time of the scheduled service has come, perhaps for the last time."""
+        name = NAMES[-1]
+        if (
+            name in self.fleet.services
+            and self.fleet.specs[name].schedule
+            and self.fleet.services[name].desired is Desired.UP
+        ):
+            self.send(ev.RunDue(name, AT, late))
+            self.send(ev.RunPlanned(name, None if last else AT))
 
     @rule(name=names, order=st.sampled_from([ev.StartRequested, ev.StopRequested, ev.RestartRequested]))
     def somebody_orders(
@@ -151,7 +254,8 @@ class FleetMachine(RuleBasedStateMachine):
     def reload_changes_one(self, name: str, delay: float) -> None:
         """A new configuration: one service changed."""
         services = dict(self.fleet.spec.services)
-        services[name] = ServiceSpec(name=name, command=("y",), restart_delay=delay)
+        kept = services[name].needs if name in services else {}
+        services[name] = ServiceSpec(name=name, command=("y",), restart_delay=delay, needs=kept)
         self.send(ev.Reconfigured(replace(self.fleet.spec, services=services)))
 
     @rule(name=names)
@@ -172,8 +276,19 @@ class FleetMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
-        """Who is stopping is killed or has a deadline; who backs off has one; who rests has none."""
-        for service in self.fleet.services.values():
+        """Who is stopping is killed or has a deadline; who backs off has one; who rests has none.
+
+        Who waits lacks something, or waits for its time.
+        """
+        for name, service in self.fleet.services.items():
+            if service.state is State.WAITING:
+                spec = self.fleet.specs[name]
+                lacks = [
+                    other
+                    for other, need in spec.needs.items()
+                    if other in self.fleet.spec.services and not is_met(need, self.fleet.services[other])
+                ]
+                assert lacks if service.need else spec.kind is Kind.SCHEDULED
             if service.state is State.STOPPING:
                 assert service.killed or service.deadline is not None
             if service.state is State.BACKOFF:
@@ -188,7 +303,7 @@ class FleetMachine(RuleBasedStateMachine):
         for name, service in self.fleet.services.items():
             limit = self.fleet.specs[name].restart_limit
             if limit is not None:
-                assert len([at for at in service.restarts if self.now - at < limit.within]) <= max(limit.count, 4)
+                assert len([at for at in service.restarts if self.now - at < limit.within]) <= max(limit.count, 5)
 
     @invariant()
     def shutdown_ends(self) -> None:

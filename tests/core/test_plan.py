@@ -87,3 +87,13 @@ def test_settings() -> None:
     """The daemon's own keys."""
     found = plan(FleetSpec(), FleetSpec(main="web", shutdown_timeout=3.0))
     assert found.settings == ("main", "shutdown-timeout")
+
+
+def test_a_reload_signal_is_planned() -> None:
+    """A service with a reload-signal is signalled, changed or not, unless it has to be restarted."""
+    web = replace(WEB, reload_signal=1)
+    old = FleetSpec(services={"a": web, "b": web, "c": web, "d": WEB})
+    changed = {"b": replace(web, stop_timeout=1.0), "c": replace(web, directory="/srv")}
+    found = plan(old, FleetSpec(services={**old.services, **changed}))
+    assert found.signalled == ("a",)
+    assert {name: change.action for name, change in found.changed.items()} == {"b": Action.SIGNAL, "c": Action.RESTART}

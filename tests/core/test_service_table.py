@@ -7,19 +7,11 @@ import pytest
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.record import replace
-from supervisor.core.service import (
-    IGNORED,
-    IMPOSSIBLE,
-    TABLE,
-    Context,
-    ImpossibleTransitionError,
-    Service,
-    clears_group,
-    is_expected,
-    step,
-)
+from supervisor.core.service import Context, ImpossibleTransitionError, Service, clears_group, is_expected
 from supervisor.core.spec import Restart, RestartLimit, ServiceSpec, StopScope, Transparent
 from supervisor.core.states import AT_REST, HAS_DEADLINE, HAS_PROCESS, Desired, Reason, State
+from supervisor.core.table import IGNORED, IMPOSSIBLE, TABLE, step
+from tests.core.stepping import service_in
 
 SPEC = ServiceSpec(name="web", command=("web",), restart_delay=1.0, restart_max_delay=60.0, stop_timeout=8.0)
 EXITED_3, KILLED, TERMED = 3 << 8, 9, 15
@@ -38,22 +30,10 @@ EVENTS: dict[type, ev.ServiceEvent] = {
     ev.ProbeFailed: ev.ProbeFailed("web", 7, "tcp 127.0.0.1:80", "refused"),
     ev.ProbeSucceeded: ev.ProbeSucceeded("web", 7),
     ev.Notified: ev.Notified("web", 7, ready=True),
-    ev.RunPlanned: ev.RunPlanned("web", 1.0),
-    ev.RunDue: ev.RunDue("web", 1.0),
+    ev.RunPlanned: ev.RunPlanned("web", "2026-01-31T12:00:00Z"),
+    ev.RunDue: ev.RunDue("web", "2026-01-31T12:00:00Z"),
     ev.DeadlinePassed: ev.DeadlinePassed("web"),
 }
-
-
-def service_in(state: State) -> Service:
-    """A service as it is found in that state."""
-    up = state not in AT_REST and state is not State.STOPPING
-    return Service(
-        state=state,
-        desired=Desired.UP if up else Desired.DOWN,
-        pid=7 if state in HAS_PROCESS else None,
-        attempt=0 if state is State.STOPPED else 1,
-        deadline=50.0 if state in HAS_DEADLINE else None,
-    )
 
 
 def after(service: Service, *events: ev.ServiceEvent, spec: ServiceSpec = SPEC, now: float = 100.0) -> Service:
@@ -106,7 +86,7 @@ def test_start_spawns_and_runs() -> None:
 
 def test_start_waits_for_its_needs() -> None:
     """A start whose needs are not met waits, and spawns when they are."""
-    waiting, _ = step(Context(SPEC, 100.0, needs_met=False), Service(), ev.StartRequested("web"))
+    waiting, _ = step(Context(SPEC, 100.0, missing="db"), Service(), ev.StartRequested("web"))
     assert waiting.state is State.WAITING
     assert after(waiting, ev.NeedsMet("web")).state is State.STARTING
 

@@ -22,6 +22,25 @@ class Turns:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], object]] = {}
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], object]]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> None:
+        """Call back once so much time has passed, which is when the test says so."""
+        self.timers.append((self.now + delay, callback))
+
+    def clock(self) -> float:
+        """The time, which stands still."""
+        return self.now
+
+    def pass_time(self, seconds: float) -> int:
+        """Let time pass; return how many timers were due."""
+        self.now += seconds
+        due = [timer for timer in self.timers if timer[0] <= self.now]
+        self.timers = [timer for timer in self.timers if timer[0] > self.now]
+        for _, callback in due:
+            callback()
+        return len(due)
 
     def add_reader(self, fd: int, callback: Callable[[], object], /) -> None:
         """Watch."""

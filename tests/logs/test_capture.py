@@ -8,16 +8,21 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from supervisor.logs.capture import Capture, Pipe
+from supervisor.core.record import Record
+from supervisor.core.spec import Ansi, JsonLines, Output, Overflow, ServiceLog
+from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
+from supervisor.logs.pipes import QUEUE, Pipe
 from supervisor.logs.sink import Sink
-from tests.logs.support import Turns, accounted, closing, open_descriptors, parse, read_now, turns
+from tests.logs.support import Turns, accounted, closing, open_descriptors, parse, patient, read_now, turns
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
 
@@ -25,12 +30,12 @@ LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
 class Room:
     """A whole logs room before a pipe, and the reader of that pipe."""
 
-    def __init__(self, loop: Turns, *, capacity: int = 4 << 20, max_record: int = 16384) -> None:
+    def __init__(self, loop: Turns, *, capacity: int = 4 << 20, max_record: int = 16384, targets: Any = None) -> None:
         self.loop = loop
         self.reader, self.writer = os.pipe()
         self.sink = Sink(self.writer, capacity=capacity)
         self.journal = Journal(self.sink, max_record=max_record)
-        self.capture = Capture(self.journal, self.sink, max_record=max_record)
+        self.capture = Capture(self.journal, self.sink, max_record=max_record, targets=targets, clock=loop.clock)
         self.sink.attach(loop)
         self.capture.attach(loop)
         self.seen = bytearray()
@@ -151,18 +156,17 @@ def test_drain_after_the_end_of_file_was_seen(room: Room) -> None:
 
 
 def test_the_tail_is_short(room: Room) -> None:
-    """The tail is the last ten lines of each stream and a bounded number of bytes, stderr last."""
+    """The tail is the last twenty lines of each stream and a bounded number of bytes, stderr last."""
     out, err = room.child(), room.child(stream="stderr")
     for number in range(30):
         os.write(out, b"line %d\n" % number)
         room.read()
-    os.write(err, b"x" * 5000 + b"\nend\n")
+    os.write(err, b"x" * 9000 + b"\nend\n")
     os.close(out)
     os.close(err)
     tail = room.capture.drain(7)
-    assert tail[:10] == [f"line {number}" for number in range(20, 30)]
-    assert tail[-1] == "end"
-    assert len("\n".join(tail[10:])) == 1024
+    assert tail[:20] == [f"line {number}" for number in range(10, 30)]
+    assert tail[20:] == ["end"]
 
 
 def test_a_descendant_goes_on_writing(room: Room) -> None:
@@ -467,3 +471,337 @@ def test_any_bytes(room: Room) -> None:
     os.close(writer)
     room.read()
     assert room.messages == ["\ufffd\ufffd", "\0\x1b[31m", "\u2028x", "\U0001f600", "\ufffd\ufffd\ufffd"]
+
+
+def log_of(**settings: Any) -> ServiceLog:
+    """What becomes of lines, with these settings."""
+    return ServiceLog(**settings)
+
+
+def child_with(room: Room, log: ServiceLog, pid: int = 7, service: str = "web", places: Any = None) -> int:
+    """A pipe as the child of a service with these settings gets it."""
+    pipe = room.capture.open(service, "stdout", log, places)
+    writer = os.dup(pipe.write_fd)
+    room.capture.bind(pipe, pid)
+    return writer
+
+
+def test_lines_are_joined_until_time_is_up(room: Room) -> None:
+    """A record waits for its next line for as long as it may, by one timer, which is set only while one waits."""
+    log = log_of(multiline=r"^\S", multiline_timeout=0.2)
+    first, second = child_with(room, log), child_with(room, log, pid=8)
+    assert room.loop.timers == []
+    os.write(first, b"one\n  more\n")
+    room.read()
+    room.loop.pass_time(0.1)
+    os.write(second, b"two\n")
+    room.read()
+    assert room.messages == []
+    assert len(room.loop.timers) == 1
+    room.loop.pass_time(0.1)
+    room.read()
+    assert room.messages == ["one\n  more"]
+    room.loop.pass_time(0.1)
+    room.read()
+    assert room.messages == ["one\n  more", "two"]
+    assert room.loop.timers == []
+    os.write(first, b"three\n")
+    room.read()
+    room.loop.pass_time(0.15)
+    os.write(first, b"  more\n")
+    room.read()
+    room.loop.pass_time(0.1)
+    assert len(room.messages) == 2
+    os.close(first)
+    room.read()
+    assert room.messages[2:] == ["three\n  more"]
+    room.loop.pass_time(1)
+    assert room.loop.timers == []
+    os.close(second)
+    room.read()
+
+
+def test_what_is_held_comes_before_the_end(room: Room) -> None:
+    """A record that waits for its next line, and a last line without newline, are out before the child's exit is."""
+    writer = child_with(room, log_of(multiline=r"^\S"), pid=9)
+    os.write(writer, b"one\n  more\n  half")
+    tail = room.capture.drain(9)
+    room.journal.emit("info", "child_exited")
+    room.read()
+    assert [record.get("message", record["event"]) for record in room.records] == [
+        "one\n  more\n  half",
+        "child_exited",
+    ]
+    assert tail == ["one", "  more", "  half"]
+    os.close(writer)
+    room.read()
+
+
+def test_escape_sequences_are_stripped_where_asked_for(room: Room) -> None:
+    """A colour that two reads cut in two is gone too; without the option everything stays."""
+    plain, coloured = child_with(room, log_of(ansi=Ansi.STRIP)), child_with(room, log_of(), pid=8)
+    for writer in (plain, coloured):
+        for piece in (b"\x1b[3", b"1mred\x1b[0m\nend\x1b"):
+            os.write(writer, piece)
+            room.read()
+        os.close(writer)
+        room.read()
+    assert room.messages == ["red", "end", "\x1b[31mred\x1b[0m", "end\x1b"]
+
+
+def test_secrets_never_reach_anything(room: Room) -> None:
+    """A secret that two reads, or two records, cut in two is in no record, no tail, no report and no follower."""
+    room.journal.add_secret("correct-horse")
+    seen: list[Any] = []
+    room.capture.tails.follow(seen.extend)
+    writer = room.child(pid=9)
+    for piece in (
+        b"password=correct",
+        b"-horse\n",
+        b"x" * 40_000,
+        b"x" * 25_530 + b"correct-ho",
+        b"rse" + b"y" * 60_000,
+        b"y" * 10_000 + b"\ncorrect-h",
+    ):
+        os.write(writer, piece)
+        room.read()
+    os.close(writer)
+    tail = room.capture.drain(9)
+    room.read()
+    text = "".join(room.messages)
+    assert text == "password=[redacted]" + "x" * 65_530 + "[redacted]" + "y" * 70_000 + "[redacted]"
+    assert "".join(record["message"] for record in seen) == text
+    assert "correct" not in "".join(tail)
+    assert "correct" not in repr(room.capture.tails.last("web"))
+
+
+@pytest.mark.parametrize("overflow", [Overflow.DROP_OLDEST, Overflow.DROP_NEWEST])
+def test_who_is_not_to_wait_does_not(overflow: Overflow) -> None:
+    """With nobody reading the log the child writes on; afterwards what was dropped is counted, to the line."""
+    total = 40_000
+    script = f"for n in range({total}): print(n)"
+    with turns() as loop:
+        room = Room(loop, capacity=200_000)
+        pipe = room.capture.open("count", "stdout", log_of(overflow=overflow))
+        process = subprocess.Popen([sys.executable, "-ISc", script], stdout=pipe.write_fd)
+        room.capture.bind(pipe, 7)
+        with process:
+            while process.poll() is None:
+                loop.turn(0.01)
+                assert room.sink.pending < 500_000
+                assert pipe.queued <= QUEUE
+        room.capture.drain(7)
+        room.journal.emit("info", "child_exited")
+        room.read()
+        room.capture.close()
+        room.close()
+    numbers = [int(message) for message in room.messages]
+    dropped = [record for record in room.records if record["event"] == "log_lines_dropped"]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) + sum(record["count"] for record in dropped) == total
+    assert {(record["service"], record["reason"]) for record in dropped} == {("count", "overflow")}
+    assert accounted(room.records)
+    assert (numbers[-1] == total - 1) is (overflow is Overflow.DROP_OLDEST)
+
+
+def test_one_who_waits_beside_one_who_does_not() -> None:
+    """A blocked log keeps a service with block waiting while another's lines are dropped; the first loses nothing."""
+    with turns() as loop:
+        room = Room(loop, capacity=200_000)
+        patient_one = child_with(room, log_of(), service="patient")
+        hasty = child_with(room, log_of(overflow=Overflow.DROP_NEWEST), pid=8, service="hasty")
+        for writer in (patient_one, hasty):
+            os.set_blocking(writer, False)
+        written = {patient_one: 0, hasty: 0}
+        for _ in range(300):
+            for writer in written:
+                try:
+                    written[writer] += os.write(writer, b"line\n" * 800) // 5  # all or nothing: PIPE_BUF
+                except BlockingIOError:
+                    continue
+            loop.turn()
+        assert room.sink.blocked
+        assert written[hasty] == 240_000
+        assert written[patient_one] < 100_000
+        room.read()
+        for writer in written:
+            os.close(writer)
+        room.read()
+        room.capture.close()
+        room.close()
+    counted = Counter(record["service"] for record in room.records if record["event"] == "output")
+    dropped = sum(record["count"] for record in room.records if record["event"] == "log_lines_dropped")
+    assert counted["patient"] == written[patient_one]
+    assert counted["hasty"] + dropped == written[hasty]
+    assert accounted(room.records)
+
+
+class Place(Record):
+    """A destination."""
+
+    name: str
+
+
+class Elsewhere:
+    """A target that takes lines or records, and can have no room."""
+
+    def __init__(self, name: str, *, structured: bool) -> None:
+        self.name = name
+        self.structured = structured
+        self.blocked = False
+        self.lost: dict[str, int] = {}
+        self.taken: list[Any] = []
+        self._callbacks: list[Callable[[], object]] = []
+
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
+        """Take lines."""
+        self.taken += [(service, pid, stream, message) for message in messages]
+
+    def records(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Take records."""
+        self.taken += records
+
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """Remember whom to call back."""
+        self._callbacks.append(callback)
+
+    def block(self, *, on: bool) -> None:
+        """Have no room, or have some again."""
+        self.blocked = on
+        for callback in self._callbacks if not on else ():
+            callback()
+
+
+class Registry:
+    """Knows one target a place."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Elsewhere] = {}
+        self.used: Counter[str] = Counter()
+
+    def acquire(self, destination: Any, service: str) -> Any:
+        """The target, for one user more."""
+        name = f"{destination.name}:{service}"
+        self.used[name] += 1
+        return self.targets.setdefault(name, Elsewhere(name, structured=destination.name == "records"))
+
+    def release(self, target: Any) -> None:
+        """One user less."""
+        self.used[target.name] -= 1
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Where lines may go beside the log."""
+    return Registry()
+
+
+@pytest.fixture
+def wide(registry: Registry) -> Iterator[Room]:
+    """A logs room with other places beside the log."""
+    with turns() as loop:
+        made = Room(loop, targets=registry)
+        yield made
+        made.capture.close()
+        made.close()
+
+
+def test_a_stream_goes_to_several_places(wide: Room, registry: Registry) -> None:
+    """Each place gets each line, as lines or as records; the log only if it is one of them; users are counted."""
+    both = (Output.LOG, Place("lines"), Place("records"))
+    first = child_with(wide, log_of(json=JsonLines.MERGE), places=both)
+    second = child_with(wide, log_of(), pid=8, service="db", places=(Place("lines"),))
+    os.write(first, b'{"a":1}\n')
+    os.write(second, b"not for the log\n")
+    wide.read()
+    assert [record.get("a") for record in wide.records] == [1]
+    assert registry.targets["lines:web"].taken == [("web", 7, "stdout", b'{"a":1}')]
+    (record,) = registry.targets["records:web"].taken
+    assert (record["a"], record["service"], record["event"]) == (1, "web", "output")
+    assert registry.targets["lines:db"].taken == [("db", 8, "stdout", b"not for the log")]
+    assert set(registry.used.values()) == {1}
+    for writer in (first, second):
+        os.close(writer)
+    wide.read()
+    assert set(registry.used.values()) == {0}
+    assert [record["message"] for record in wide.capture.tails.last("db")] == ["not for the log"]
+
+
+def test_a_place_without_room_stops_its_own_services_alone(wide: Room, registry: Registry) -> None:
+    """A target that is blocked keeps those waiting that go to it and are to wait; all others go on, and so does it."""
+    web = child_with(wide, log_of(), places=(Output.LOG, Place("lines")))
+    hasty = child_with(wide, log_of(overflow=Overflow.DROP_OLDEST), pid=8, service="hasty", places=(Place("lines"),))
+    other = child_with(wide, log_of(), pid=9, service="other")
+    for writer in (web, hasty, other):
+        os.write(writer, b"one\n")
+    wide.read()
+    for target in registry.targets.values():
+        target.block(on=True)
+    for writer in (web, hasty, other):
+        os.write(writer, b"two\n")
+    wide.read()
+    assert wide.messages == ["one", "one", "two"]
+    assert [line[3] for line in registry.targets["lines:hasty"].taken] == [b"one", b"two"]
+    assert wide.loop.turn() == 0
+    for target in registry.targets.values():
+        target.block(on=False)
+    wide.read()
+    assert Counter(wide.messages) == {"one": 2, "two": 2}
+    for target in registry.targets.values():
+        target.block(on=True)
+    os.write(web, b"three\n")
+    wide.read()
+    assert wide.capture.drain(7) == ["one", "two", "three"]
+    for writer in (web, hasty, other):
+        os.close(writer)
+    for target in registry.targets.values():
+        target.block(on=False)
+    wide.read()
+    assert set(registry.used.values()) == {0}
+
+
+def test_a_blocked_log_does_not_stop_other_places(registry: Registry) -> None:
+    """A service that does not go to the log is read on while nobody reads the log."""
+    with turns() as loop:
+        room = Room(loop, capacity=100_000, targets=registry)
+        flood = child_with(room, log_of(), service="flood")
+        other = child_with(room, log_of(), pid=8, service="other", places=(Place("lines"),))
+        os.set_blocking(flood, False)
+        for _ in range(20):
+            try:
+                os.write(flood, b"line\n" * 10_000)
+            except BlockingIOError:
+                break
+            loop.settle()
+        assert room.sink.blocked
+        os.write(other, b"still there\n")
+        loop.settle()
+        assert [line[3] for line in registry.targets["lines:other"].taken] == [b"still there"]
+        os.close(flood)
+        os.close(other)
+        room.read()
+        room.capture.close()
+        room.close()
+
+
+@patient
+@given(st.binary(max_size=4000), st.lists(st.integers(1, 900), min_size=1), st.sampled_from(["", r"^[a-m]"]))
+def test_any_bytes_in_any_pieces_give_the_same_records(data: bytes, sizes: list[int], multiline: str) -> None:
+    """What is read in other pieces is nothing else: the same messages, of which nothing is lost."""
+    found = []
+    for pieces in ([len(data) or 1], sizes):
+        with turns() as loop:
+            room = Room(loop, max_record=256)
+            writer = child_with(room, log_of(multiline=multiline or None))
+            at = turn = 0
+            while at < len(data):
+                at += os.write(writer, data[at : at + pieces[turn % len(pieces)]])
+                turn += 1
+                room.read()
+            os.close(writer)
+            room.read()
+            room.capture.close()
+            room.close()
+        assert accounted(room.records)
+        found.append([(r["message"], r.get("part"), r.get("parts")) for r in room.records if r["event"] == "output"])
+    assert found[0] == found[1]

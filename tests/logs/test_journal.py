@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from supervisor.core.spec import JsonLines, ServiceLog
 from supervisor.logs.encode import encode_line
 from supervisor.logs.journal import LEVELS, Journal
 from supervisor.logs.sink import Sink
+from supervisor.logs.structured import make_renderer
 from tests.logs.support import STAMP, STAMP_TEXT, accounted, closing, parse, read_now, turns
 
 Ends = tuple[int, int]
@@ -55,14 +57,16 @@ def test_an_unknown_level_is_refused(ends: Ends) -> None:
 
 
 def test_lines_share_the_numbering(ends: Ends) -> None:
-    """Lines of children are records like others, of level info, with the time of the call."""
+    """Lines of children are records like others, of level info, with the time of the call; odd bytes are said once."""
     journal = Journal(Sink(ends[1]), wall=lambda: STAMP)
     journal.emit("info", "a")
     journal.lines("web", 7, "stderr", [b"one", b"tw\xffo"])
     journal.lines("web", 7, "stderr", [])
+    journal.lines("web", 8, "stderr", [b"\xff"])
     journal.emit("info", "b")
     found = records_of(ends[0])
-    assert [record["seq"] for record in found] == [1, 2, 3, 4]
+    assert [record["seq"] for record in found] == [1, 2, 3, 4, 5, 6]
+    assert [record["event"] for record in found[3:]] == ["supervisor_warning", "output", "b"]
     assert [list(record.values()) for record in found[1:3]] == [
         [STAMP_TEXT, "info", "output", 2, "web", 7, "stderr", "one"],
         [STAMP_TEXT, "info", "output", 3, "web", 7, "stderr", "tw\ufffdo"],
@@ -207,18 +211,183 @@ def test_a_full_disk_is_told_once_there_is_space(tmp_path: object) -> None:
     assert (found[0]["count"], found[0]["reason"]) == (4, "no_space")
 
 
-def test_taps(ends: Ends) -> None:
-    """Who taps sees every event as it was written, from then on; not the lines of children, and no more in the end."""
-    journal = Journal(Sink(ends[1]), level="info")
+def test_taps_see_events_as_they_were_written(ends: Ends) -> None:
+    """Whoever taps sees every event after it was written, redacted, and no line; until he has had enough."""
+    journal = Journal(Sink(ends[1]), level="info", wall=lambda: STAMP)
+    journal.add_secret("swordfish")
     seen: list[dict[str, object]] = []
     journal.emit("info", "before")
     journal.tap(seen.append)
-    journal.emit("debug", "unheard")
-    journal.emit("info", "during", service="web")
+    journal.emit("info", "a", word="swordfish")
+    journal.emit("debug", "unwritten")
     journal.lines("web", 7, "stdout", [b"line"])
     journal.untap(seen.append)
     journal.untap(seen.append)
     journal.emit("info", "after")
-    written = records_of(ends[0])
-    assert [record["event"] for record in written] == ["before", "during", "output", "after"]
-    assert seen == written[1:2]
+    assert seen == [{"timestamp": STAMP_TEXT, "level": "info", "event": "a", "seq": 2, "word": "[redacted]"}]
+    assert [record["event"] for record in records_of(ends[0])] == ["before", "a", "output", "after"]
+
+
+def test_a_tap_that_fails_is_shown_no_more(ends: Ends) -> None:
+    """What goes wrong with one who looks on is said, and the others go on seeing."""
+    journal = Journal(Sink(ends[1]))
+    seen: list[object] = []
+
+    def broken(_: object) -> None:
+        raise ValueError("no")
+
+    journal.tap(broken)
+    journal.tap(lambda record: seen.append(record["event"]))
+    journal.emit("info", "a")
+    journal.emit("info", "b")
+    assert [record["event"] for record in records_of(ends[0])] == ["a", "internal_error", "b"]
+    assert seen == ["internal_error", "a", "b"]
+
+
+def test_taps_see_losses(ends: Ends) -> None:
+    """That records were lost is an event like others."""
+    sink = Sink(ends[1], capacity=1000)
+    journal = Journal(sink)
+    seen: list[object] = []
+    with turns() as loop:
+        sink.attach(loop)
+        sink.lose(3, "blocked")
+        journal.tap(lambda record: seen.append((record["event"], record.get("count"))))
+        journal.emit("info", "a")
+        sink.close()
+    assert seen == [("log_lines_dropped", 3), ("a", None)]
+
+
+class Writes(Sink):
+    """A sink that remembers what it was given at a time."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.given: list[bytes] = []
+
+    def write(self, data: bytes, *, output: bool = False) -> bool:
+        """Remember."""
+        self.given.append(data)
+        return super().write(data, output=output)
+
+
+def test_a_batch_is_one_write(ends: Ends) -> None:
+    """Events of a batch are written together at its end, in order; lines of children keep their place among them."""
+    sink = Writes(ends[1])
+    journal = Journal(sink)
+    with journal.batch():
+        journal.emit("info", "a")
+        with journal.batch():
+            journal.emit("info", "b")
+        assert sink.given == []
+        journal.lines("web", 7, "stdout", [b"line"])
+        journal.emit("info", "c")
+        journal.emit("info", "d")
+    journal.emit("info", "e")
+    assert len(sink.given) == 4
+    assert [record["event"] for record in records_of(ends[0])] == ["a", "b", "output", "c", "d", "e"]
+
+
+def test_a_batch_ends_whatever_happens(ends: Ends) -> None:
+    """What was emitted before something went wrong is written."""
+    journal = Journal(Sink(ends[1]))
+
+    def fail() -> None:
+        with journal.batch():
+            journal.emit("info", "a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    journal.emit("info", "b")
+    assert [record["event"] for record in records_of(ends[0])] == ["a", "b"]
+
+
+def test_a_large_batch_is_written_in_between(ends: Ends) -> None:
+    """A batch keeps no more in memory than a pipe takes at once."""
+    sink = Writes(ends[1])
+    journal = Journal(sink)
+    with journal.batch():
+        for _ in range(100):
+            journal.emit("info", "a", text="x" * 1000)
+        assert len(sink.given) == 1
+    assert sum(data.count(b"\n") for data in sink.given) == 100
+
+
+def test_losses_within_a_batch_stand_where_they_happened(ends: Ends) -> None:
+    """What a batch loses is told after what was emitted before."""
+    sink = Sink(ends[1])
+    journal = Journal(sink)
+    with journal.batch():
+        journal.emit("info", "a")
+        sink.lose(2, "blocked")
+        journal.emit("info", "b")
+    assert [record["event"] for record in records_of(ends[0])] == ["a", "log_lines_dropped", "b"]
+
+
+def test_a_short_secret_is_told_once(ends: Ends) -> None:
+    """A secret that is too short to be taken out is warned of, and the warning does not hold it."""
+    journal = Journal(Sink(ends[1]))
+    for _ in range(3):
+        journal.add_secret("abc")
+    (warning,) = records_of(ends[0])
+    assert warning["event"] == "supervisor_warning"
+    assert "abc" not in warning["message"]
+
+
+def test_patterns_and_secrets_together(ends: Ends) -> None:
+    """Both are taken out of events."""
+    journal = Journal(Sink(ends[1]))
+    journal.redact([r"token=\S+"])
+    journal.add_secret("swordfish")
+    journal.emit("info", "a", text="token=x swordfish")
+    assert records_of(ends[0])[0]["text"] == "[redacted] [redacted]"
+
+
+def test_dropped_lines_take_numbers(ends: Ends) -> None:
+    """Lines that never became records leave a gap that the record about them accounts for."""
+    journal = Journal(Sink(ends[1]))
+    journal.emit("info", "a")
+    journal.dropped("web", 5)
+    found = records_of(ends[0])
+    assert accounted(found)
+    assert (found[1]["service"], found[1]["count"], found[1]["reason"], found[1]["seq"]) == ("web", 5, "overflow", 7)
+
+
+class Collector:
+    """A target of the log: collects records."""
+
+    def __init__(self) -> None:
+        self.collected: list[Any] = []
+
+    def records(self, records: Any) -> None:
+        """Collect."""
+        self.collected += records
+
+
+def test_mirrors_get_every_record(ends: Ends) -> None:
+    """Targets of the log itself get events and lines, those too that were kept before there were any."""
+    journal = Journal(Sink(ends[1]))
+    journal.keep()
+    journal.emit("info", "a")
+    journal.lines("web", 7, "stdout", [b"early"])
+    mirror: Any = Collector()
+    journal.mirror([mirror])
+    journal.emit("info", "b")
+    journal.lines("web", 7, "stdout", [b"late"])
+    found = records_of(ends[0])
+    assert mirror.collected == found
+    assert [record.get("message", record["event"]) for record in found] == ["a", "early", "b", "late"]
+
+
+@pytest.mark.parametrize("schema", ["ecs", "gcp", "otel"])
+def test_held_lines_are_in_the_schema_too(ends: Ends, schema: str) -> None:
+    """What came before there was a renderer looks as what comes after."""
+    merge = ServiceLog(json=JsonLines.MERGE)
+    journal = Journal(Sink(ends[1]), hold=True, wall=lambda: STAMP)
+    journal.lines("web", 7, "stdout", [b'{"a":1,"message":"x"}', b"text"], merge)
+    journal.use(make_renderer("json", terminal=False, schema=schema), schema=schema)
+    held = read_now(ends[0])
+    journal.seq = 0
+    journal.lines("web", 7, "stdout", [b'{"a":1,"message":"x"}', b"text"], merge)
+    assert parse(held) == parse(read_now(ends[0]))

@@ -78,6 +78,36 @@ def test_console_lines() -> None:
     ]
 
 
+def test_console_lines_of_json_and_of_several_lines() -> None:
+    """A child's fields stand behind its message, its level before it; joined lines one below the other."""
+    render = make_renderer("console", terminal=False)
+    record = output("boom", level="error", status=500, **{"a b": "c d"})
+    assert render(record) == b'22:13:20.250 web | error boom status=500 a b="c d"\n'
+    del record["message"]
+    assert render(record) == b'22:13:20.250 web | error status=500 a b="c d"\n'
+    assert render(record | {"msg": "boom"}) == b'22:13:20.250 web | error boom status=500 a b="c d"\n'
+    assert render(output("Traceback\n  File\x07\nError", "stderr")) == (
+        b"22:13:20.250 web ! Traceback\n             web !   File\\x07\n             web ! Error\n"
+    )
+
+
+def test_services_have_colours_of_their_own() -> None:
+    """Two services differ in colour, and each keeps its own, in lines and in events."""
+    render = make_renderer("console", terminal=True)
+    lines = [render(output("x", service=name)).decode() for name in ("web", "db", "web")]
+    assert "\x1b[36mweb" in lines[0]
+    assert "\x1b[35m" in lines[1]
+    assert lines[2].partition("|")[0].split() == lines[0].partition("|")[0].split()
+    assert "\x1b[36mweb" in render(EVENT).decode()
+
+
+def test_logfmt_of_any_names() -> None:
+    """A child's names are made into keys, whatever is in them, and none of them is in the way of structlog."""
+    names: dict[str, Any] = {"a b": 1, 'q"': 2, "": 3, "self": 4, "method_name": 5, "exc_info": 6, "x=y": 7, "n\nl": 8}
+    line = make_renderer("logfmt", terminal=False)(output("m", **names)).decode()
+    assert line.endswith("message=m a_b=1 q_=2 _=3 self=4 method_name=5 exc_info=6 x_y=7 n_l=8\n")
+
+
 @pytest.mark.parametrize("form", ["logfmt", "console"])
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_child_can_not_steer_the_terminal(form: str, terminal: bool) -> None:

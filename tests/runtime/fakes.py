@@ -7,6 +7,7 @@ raises, and is remembered in ``unexpected`` too, because the driver outlives wha
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from heapq import heappop, heappush
 from resource import struct_rusage
 from typing import Any
@@ -72,6 +73,7 @@ class Process:
         news: what its parent may wait for, as (si_code, si_status).
         status: wait status once it is dead.
         environment: what /proc would show of it.
+        users: its user ids.
     """
 
     def __init__(self, pid: int, parent: int, comm: str) -> None:
@@ -86,6 +88,68 @@ class Process:
         self.news: deque[tuple[int, int]] = deque()
         self.status: int | None = None
         self.environment: dict[str, str] = {}
+        self.users = frozenset({0})
+
+
+class FakeGroups:
+    """The control groups of the small world: who is in which, and what was done to them.
+
+    Attributes:
+        inside: processes by service.
+        calls: what was called, in order.
+    """
+
+    def __init__(self, kernel: "FakeKernel", failpoints: Failpoints | None = None) -> None:
+        self.kernel = kernel
+        self.failpoints = failpoints or Failpoints()
+        self.inside: dict[str, list[int]] = {}
+        self.calls: list[str] = []
+
+    def enter(self, spec: ServiceSpec) -> int | None:
+        """Launchers enter; here there is none."""
+        raise UnexpectedCallError(f"enter {spec.name}")
+
+    def members(self, name: str) -> list[int]:
+        """Those that live."""
+        self.failpoints.pass_by("members")
+        return [pid for pid in self.inside.get(name, ()) if pid in self.kernel.alive()]
+
+    def owner(self, pid: int) -> str | None:
+        """By our own list."""
+        self.failpoints.pass_by("owner")
+        return next((name for name, pids in self.inside.items() if pid in pids), None)
+
+    def kill(self, name: str) -> bool:
+        """All of them die."""
+        self.failpoints.pass_by("kill_control_group")
+        self.calls.append(f"kill {name}")
+        for pid in self.members(name):
+            self.kernel.dies(pid, SIGKILL)
+        return name in self.inside
+
+    def thaw(self, name: str) -> None:
+        """Remember."""
+        self.failpoints.pass_by("thaw")
+        self.calls.append(f"thaw {name}")
+
+    def oom_counter(self, name: str) -> str | None:
+        """There is none to read."""
+        self.failpoints.pass_by("oom_counter")
+        self.calls.append(f"counter {name}")
+        return None
+
+    def left(self, name: str) -> None:
+        """Remember."""
+        self.failpoints.pass_by("left")
+        self.calls.append(f"left {name}")
+
+    def tidy(self) -> None:
+        """There is nothing to remove."""
+        self.failpoints.pass_by("tidy")
+
+    def close(self) -> None:
+        """The launcher's to call."""
+        raise UnexpectedCallError("close")
 
 
 class FakeKernel(Kernel):
@@ -244,6 +308,12 @@ class FakeKernel(Kernel):
         process = self.processes.get(pid)
         return None if process is None or process.state == "Z" else process.environment.get(name)
 
+    def users(self, pid: int) -> frozenset[int]:
+        """Of a zombie too."""
+        self.failpoints.pass_by("users")
+        process = self.processes.get(pid)
+        return frozenset() if process is None else process.users
+
     def children(self, pid: int) -> list[int]:
         """Those whose parent it is."""
         self.failpoints.pass_by("children")
@@ -279,6 +349,10 @@ class Recorder:
         self._failpoints.pass_by("emit")
         if self.wants(level):
             self.records.append({"level": level, "event": event, **fields})
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Records are kept one by one here."""
+        return nullcontext()
 
     def events(self, event: str, **fields: object) -> list[dict[str, Any]]:
         """Records of one kind with these fields."""

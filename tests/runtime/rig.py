@@ -12,6 +12,7 @@ from supervisor.runtime.notify import Manager
 from tests.runtime.fakes import (
     Failpoints,
     FakeClock,
+    FakeGroups,
     FakeKernel,
     FakeLauncher,
     FakeLoop,
@@ -43,6 +44,7 @@ class Rig:
         self.loop = FakeLoop(self.clock)
         self.signals = FakeSignals(self.failpoints)
         self.launcher = FakeLauncher(self.kernel, self.failpoints)
+        self.groups = FakeGroups(self.kernel, self.failpoints)
         self.manager = FakeManager(self.failpoints)
         self.finished: list[int] = []
         self.reloads = 0
@@ -55,6 +57,7 @@ class Rig:
             manager=cast("Manager", self.manager),
             reload=self._reload,
             finished=self.finished.append,
+            groups=self.groups,
         )
         self.driver = Driver(self.fleet, outside)
         self.loop.readable_when(lambda fd: fd == self.signals.fd and bool(self.signals.pending))

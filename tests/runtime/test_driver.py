@@ -2,10 +2,12 @@
 
 import errno
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from supervisor.core import events as ev
+from supervisor.core.service import Service
 from supervisor.core.signals import (
     SIGCONT,
     SIGHUP,
@@ -24,6 +26,7 @@ from supervisor.core.spec import (
     Orphans,
     Restart,
     RestartLimit,
+    ServiceSpec,
     Shutdown,
     StopScope,
     WhenDone,
@@ -294,6 +297,76 @@ def test_who_gets_the_stop_signal(scope: StopScope) -> None:
     assert {pid for pid, signal in rig.kernel.sent if signal == SIGCONT} <= told
     assert (main, SIGCONT) in rig.kernel.sent
     assert rig.events("signal_forwarded", service="web", pid=main, signal=SIGTERM, scope=scope.value)
+    rig.assert_sound()
+
+
+def test_a_control_group_is_more_than_a_tree() -> None:
+    """With the tree as its scope a service's signals reach all that is in its group; orphans of it, and once each."""
+    rig = Rig(service("web", stop_scope=StopScope.TREE, stop_timeout=1.0), service("db"))
+    rig.start()
+    main = rig.pid("web")
+    in_group = rig.kernel.add("worker", main, pgrp=main, session=main).pid
+    elsewhere = rig.kernel.add("helper", in_group).pid
+    orphan = rig.kernel.add("daemon").pid
+    rig.groups.inside["web"] = [main, in_group, elsewhere, orphan]
+    rig.kernel.processes[main].obeys = set()
+    rig.driver.post(ev.StopRequested("web"))
+    rig.loop.turn()
+    assert sorted(pid for pid, signal in rig.kernel.sent if signal == SIGTERM) == sorted(rig.groups.inside["web"])
+    assert rig.groups.calls == ["thaw web"]  # a frozen process would not see it
+    rig.loop.advance(1.1)
+    rig.loop.settle()
+    assert rig.groups.calls[:2] == ["thaw web", "kill web"]
+    assert not set(rig.groups.inside["web"]) & set(rig.kernel.alive())
+    rig.assert_sound()
+
+
+@pytest.mark.parametrize("scope", list(StopScope))
+def test_what_a_stopped_service_leaves_in_its_control_group(scope: StopScope) -> None:
+    """It is killed where the tree is the scope, and stays else; the group is left in any case."""
+    rig = Rig(service("web", stop_scope=scope), service("db"))
+    rig.start()
+    orphan = rig.kernel.add("daemon", obeys=set()).pid
+    rig.groups.inside["web"] = [orphan]
+    rig.kernel.processes[rig.pid("web")].obeys = {SIGTERM}
+    rig.driver.post(ev.StopRequested("web"))
+    rig.loop.settle()
+    assert rig.state("web") == "stopped"
+    killed = ["kill web"] if scope is StopScope.TREE else []
+    assert rig.groups.calls == ["thaw web", *killed, "left web"]
+    assert (orphan in rig.kernel.alive()) is (scope is not StopScope.TREE)
+    rig.assert_sound()
+
+
+def test_what_a_service_that_died_leaves_in_its_control_group() -> None:
+    """Before its successor comes it is asked to end, by the stop signal; not when there is to be none."""
+    settings: dict[str, Any] = {"stop_scope": StopScope.TREE, "stop_signal": SIGTERM}
+    rig = Rig(
+        service("web", restart=Restart.ALWAYS, **settings), service("job", **settings), on_failure=OnFailure.IGNORE
+    )
+    rig.start()
+    left = {name: rig.kernel.add("daemon", obeys={SIGTERM}).pid for name in ("web", "job")}
+    rig.groups.inside = {name: [pid] for name, pid in left.items()}
+    rig.kernel.sent.clear()
+    rig.exits("web", 1)
+    rig.exits("job", 1)
+    assert (left["web"] in rig.kernel.alive(), left["job"] in rig.kernel.alive()) == (False, True)
+    assert (left["web"], SIGTERM) in rig.kernel.sent
+    assert left["job"] not in {pid for pid, _ in rig.kernel.sent}
+    assert [call for call in rig.groups.calls if call.startswith("left")] == ["left web", "left job"]
+    rig.settle()
+    assert rig.events("orphan_exited")[0]["origin"] == "web"  # though its session tells nothing
+    rig.assert_sound()
+
+
+def test_a_kill_that_was_not_ours_is_looked_up_in_the_services_own_group() -> None:
+    """Its counter is asked for, and only then."""
+    rig = Rig(service("web"), service("job"), on_failure=OnFailure.IGNORE)
+    rig.start()
+    rig.kernel.dies(rig.pid("web"), SIGKILL)
+    rig.kernel.dies(rig.pid("job"), SIGTERM)
+    rig.loop.settle()
+    assert rig.groups.calls == ["counter web", "left web", "left job"]
     rig.assert_sound()
 
 
@@ -589,22 +662,27 @@ def test_nothing_wakes_an_idle_daemon() -> None:
     rig.assert_sound()
 
 
-def test_observers_see_each_step() -> None:
-    """Whoever observes is told each name that has stepped, when its spawn is done; one that fails harms nobody."""
+def test_followers_see_each_step() -> None:
+    """Whoever follows is shown each service that has stepped, when its spawn is done; one that fails harms nobody."""
     rig = Rig(service("web"), service("worker"), on_failure=OnFailure.IGNORE, when_done=WhenDone.PAUSE)
     seen: list[tuple[str, str]] = []
 
-    def fails(_: str) -> None:
+    def fails(*_: object) -> None:
         raise ValueError("oops")
 
-    rig.driver.observe(fails)
-    rig.driver.observe(lambda name: seen.append((name, rig.state(name))))
+    def looks(name: str, spec: ServiceSpec | None, state: Service | None) -> None:
+        assert spec is not None
+        assert state is not None
+        seen.append((name, state.state.value))
+
+    rig.driver.follow(fails)
+    rig.driver.follow(looks)
     rig.start()
-    assert set(seen) == {("web", "running"), ("worker", "running")}
+    assert seen == [("web", "running"), ("worker", "running")]
     seen.clear()
     rig.exits("web")
     assert seen == [("web", "completed")]
-    assert {record["where"] for record in rig.events("internal_error")} == {"observer"}
+    assert {record["where"] for record in rig.events("internal_error")} == {"following web", "following worker"}
 
 
 def test_what_has_ended_is_counted() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from supervisor.core.record import replace
-from supervisor.core.signals import SIGHUP, SIGSTOP, SIGTERM, SIGUSR1
+from supervisor.core.signals import SIGHUP, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1
 from supervisor.core.spec import Forward, OnFailure, Reload, Restart, Shutdown, StopScope, WhenDone
 from supervisor.core.states import HAS_PROCESS
 from tests.runtime.rig import Rig, service
@@ -21,15 +21,22 @@ PLACES = [
     "emit",
     "environment",
     "kill",
+    "kill_control_group",
     "kill_group",
     "last_words",
     "launch",
+    "left",
+    "members",
+    "oom_counter",
+    "owner",
     "peek",
     "reap",
     "reload",
     "signals.read",
     "stat",
     "tell",
+    "thaw",
+    "tidy",
 ]
 """Every place of the fakes that can fail: the clock and our own pid can't."""
 
@@ -75,7 +82,7 @@ def live(rig: Rig) -> None:
         rig.kernel.stops(db, SIGSTOP)
         rig.settle()
         rig.kernel.continues(db)
-        rig.kernel.exits(db, 1)
+        rig.kernel.dies(db, SIGKILL)
     rig.loop.advance(5)
     rig.signal(SIGUSR1)
     rig.signal(SIGHUP)

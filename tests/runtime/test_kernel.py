@@ -1,14 +1,17 @@
 """The seam to the kernel, on the real kernel."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from supervisor.runtime.kernel import Kernel
+from supervisor.runtime.libc import TimerFd
 from tests.helpers import procfs
 from tests.runtime.isolated import run_isolated
 
@@ -200,3 +203,23 @@ def test_a_process_that_is_gone_cant_be_signalled(sleeper: "subprocess.Popen[byt
         KERNEL.kill(sleeper.pid, 0)
     with pytest.raises(ProcessLookupError):
         KERNEL.kill_group(sleeper.pid, 0)
+
+
+def test_the_alarm_rings_at_a_time_of_day() -> None:
+    """A timerfd on the wall clock: readable when its time has come, also one that is past, and never when disarmed."""
+    alarm = TimerFd()
+    try:
+        alarm.set(time.time() + 3600)
+        assert select.select([alarm.fd], [], [], 0)[0] == []
+        alarm.set(time.time() - 1)
+        assert select.select([alarm.fd], [], [], 10)[0] == [alarm.fd]
+        assert alarm.read() is False
+        assert select.select([alarm.fd], [], [], 0)[0] == []
+        alarm.set(time.time() + 0.05)
+        assert select.select([alarm.fd], [], [], 10)[0] == [alarm.fd]
+        alarm.set(None)
+        assert select.select([alarm.fd], [], [], 0)[0] == []
+        assert alarm.read() is False
+        assert not os.get_inheritable(alarm.fd)
+    finally:
+        os.close(alarm.fd)

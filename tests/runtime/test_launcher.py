@@ -1,12 +1,13 @@
 """From a spec to a process: the streams of real programs, and what happens to them when a start fails."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from supervisor.core.spec import Output, ServiceSpec, Transparent
+from supervisor.core.service import Service
+from supervisor.core.spec import Isolation, Output, ServiceLog, ServiceSpec, Transparent
 from supervisor.runtime.launcher import ProgramLauncher
 from supervisor.runtime.spawn import SpawnError
 from tests.helpers import procfs
@@ -27,15 +28,23 @@ class Capture:
 
     def __init__(self) -> None:
         self.pipes: list[Pipe] = []
+        self.places: dict[str, tuple[object, ...] | None] = {}
         self.bound: list[tuple[str, str, int]] = []
         self.discarded: list[str] = []
         self.refuses_from: int | None = None
 
-    def open(self, service: str, stream: str) -> Pipe:
+    def open(
+        self,
+        service: str,
+        stream: str,
+        log: ServiceLog,  # noqa: ARG002 - it keeps whole streams
+        places: tuple[object, ...] | None = None,
+    ) -> Pipe:
         """A pipe, as long as there are descriptors."""
         if self.refuses_from is not None and len(self.pipes) >= self.refuses_from:
             raise OSError(24, "Too many open files")
         self.pipes.append(Pipe(service, stream))
+        self.places[stream] = places
         return self.pipes[-1]
 
     def bind(self, pipe: Pipe, pid: int) -> None:
@@ -150,4 +159,138 @@ def test_the_single_command_is_told_once_it_runs(capture: Capture, spawner: Spaw
     spawner.pids.append(pid)
     assert told == ["launched"]
     assert spawner.wait(pid) == 0
+    close(launcher)
+
+
+class Watches:
+    """Hands out a variable and a descriptor, and remembers what it was told."""
+
+    def __init__(self, number: int = 3) -> None:
+        self.told: list[str] = []
+        self.number = number
+        self.error: OSError | None = None
+        self.reader, self.writer = os.pipe()
+
+    def prepare(self, spec: ServiceSpec) -> tuple[dict[str, str], dict[int, int]]:
+        """A variable and the end of a pipe, as long as there are descriptors."""
+        self.told.append(f"prepare {spec.name}")
+        if self.error is not None:
+            raise self.error
+        return {"NOTIFY_FD": str(self.number), "MARK": "watched"}, {self.number: self.writer}
+
+    def discard(self, spec: ServiceSpec) -> None:
+        """Remember."""
+        self.told.append(f"discard {spec.name}")
+
+    def started(self, spec: ServiceSpec, pid: int) -> None:
+        """Remember."""
+        self.told.append(f"started {spec.name} {pid}")
+
+    def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
+        """Nothing is armed here."""
+
+    def hear(self, name: str) -> None:
+        """Nothing is said here."""
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def watches() -> Iterator[Watches]:
+    """Who finds out how services are."""
+    watches = Watches()
+    yield watches
+    watches.close()
+
+
+FORKED = Isolation(nice=os.nice(0))
+"""Asks for what is so already, and for a fork."""
+
+
+@pytest.mark.parametrize("isolation", [None, FORKED], ids=["spawn", "fork"])
+def test_watches_hand_over_what_they_need(
+    capture: Capture, spawner: Spawner, watches: Watches, isolation: Isolation | None
+) -> None:
+    """Variables win over the service's own, descriptors have their numbers, and nothing else is passed on."""
+    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches)
+    script = "echo ready $MARK >&$NOTIFY_FD; ls /proc/$$/fd | sort -n | tr '\\n' ' '"
+    pid = launcher.launch(spec("sh", "-c", script, isolation=isolation))
+    spawner.pids.append(pid)
+    assert os.read(watches.reader, 100) == b"ready watched\n"
+    assert spawner.wait(pid) == 0
+    assert launcher.last_words(pid)[0].split()[1:5] == ["0", "1", "2", "3"]
+    assert watches.told == ["prepare web", f"started web {pid}"]
+    close(launcher)
+
+
+def test_what_was_prepared_is_discarded(capture: Capture, spawner: Spawner, watches: Watches) -> None:
+    """When the start fails, whatever the reason: and not when the preparation itself did."""
+    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches)
+    failing = (
+        spec("/nonexistent"),
+        spec("true", isolation=Isolation(user="no-such-user")),
+        spec("true", secret_files={"S": "/nonexistent"}),
+    )
+    before = sorted(procfs.descriptors(os.getpid()))
+    for wanted in failing:
+        with pytest.raises(SpawnError):
+            launcher.launch(wanted)
+    capture.refuses_from = 0
+    with pytest.raises(SpawnError, match="pipes"):
+        launcher.launch(spec("true"))
+    assert watches.told == ["prepare web", "discard web"] * 4
+    watches.error = OSError(24, "Too many open files")
+    with pytest.raises(SpawnError) as caught:
+        launcher.launch(spec("true"))
+    assert (caught.value.stage, caught.value.transient) == ("notification", True)
+    assert watches.told[8:] == ["prepare web"]
+    assert sorted(procfs.descriptors(os.getpid())) == before
+    assert spawner.pids == []
+    close(launcher)
+
+
+def test_another_command_of_a_service(capture: Capture, spawner: Spawner, watches: Watches, tmp_path: str) -> None:
+    """It is what the service is: environment, secrets, directory, limits; its streams are nowhere, and nobody's."""
+    secret, seen = os.path.join(tmp_path, "secret"), os.path.join(tmp_path, "seen")
+    with open(secret, "w", encoding="utf-8") as file:
+        file.write("hush\n")
+    told: list[str] = []
+    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches, redact=told.append)
+    service = spec(
+        "/nonexistent",
+        directory=os.fspath(tmp_path),
+        secret_files={"S": secret},
+        isolation=Isolation(umask=0o77, limits={"core": (0, 0)}),
+    )
+    script = """
+links="$(readlink /proc/$$/fd/0 /proc/$$/fd/2) $(readlink /proc/self/fd/1 >&2; echo $?)"
+echo "$MARK $S $(pwd) $(umask) $(ulimit -c)" $links > seen
+"""
+    pid = launcher.launch_command(service, ("sh", "-c", script))
+    spawner.pids.append(pid)
+    assert os.getsid(pid) == pid
+    assert spawner.wait(pid) == 0
+    with open(seen, encoding="utf-8") as file:
+        found = file.read()
+    assert found == f"spawned hush {os.path.realpath(tmp_path)} 0077 0 /dev/null /dev/null 0\n"
+    assert told == ["hush"]
+    assert (watches.told, capture.pipes) == ([], [])
+    with pytest.raises(SpawnError) as caught:
+        launcher.launch_command(service, ("no-such-program",))
+    assert (caught.value.stage, caught.value.exit_code) == ("exec", 127)
+    os.waitpid(caught.value.pid or 0, 0)
+    close(launcher)
+
+
+def test_the_environment_of_a_spec_stays_as_it_was(capture: Capture, spawner: Spawner, watches: Watches) -> None:
+    """What is added for one start is not there at the next."""
+    wanted = spec("true")
+    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches)
+    pid = launcher.launch(wanted)
+    spawner.pids.append(pid)
+    spawner.wait(pid)
+    assert wanted.environment == ENVIRONMENT
     close(launcher)

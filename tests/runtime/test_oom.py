@@ -86,3 +86,38 @@ def test_a_process_that_is_gone_was_not_killed_for_memory(counter: Counter) -> N
     watch = OomWatch()
     counter.write(9)
     assert watch.killed(2**22 + 1) is False
+
+
+def test_a_service_with_a_group_of_its_own(counter: Counter, tmp_path: os.PathLike[str]) -> None:
+    """Its counter comes first, and counts from nothing again when the group was made anew."""
+    path = os.path.join(tmp_path, "memory.events.local")
+
+    def write(kills: int) -> None:
+        with open(f"{path}.new", "w", encoding="ascii") as file:
+            file.write(f"oom 7\noom_kill {kills}\n")
+        os.rename(f"{path}.new", path)  # another file by the same name: another group
+
+    watch = OomWatch()
+    write(1)
+    assert [watch.killed(os.getpid(), path) for _ in range(2)] == [True, False]
+    write(1)
+    assert [watch.killed(os.getpid(), path) for _ in range(2)] == [True, False]
+    counter.write(4)
+    assert watch.killed(os.getpid(), path) is True  # the limit that was met was the daemon's own
+    os.unlink(path)
+    assert watch.killed(os.getpid(), path) is False
+
+
+def test_the_nearest_group_that_counts(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In v2 a group without the memory controller is accounted to the nearest one above that has it."""
+    membership = os.path.join(root, "membership")
+    with open(membership, "w", encoding="ascii") as file:
+        file.write("0::/a/b/c\n")
+    monkeypatch.setattr(oom, "_OURS", membership)
+    os.makedirs(os.path.join(root, "v2/a/b/c"))
+    assert oom.counter_files(membership) == []
+    for folder, name in (("", "memory.events"), ("a", "memory.events.local"), ("a/b", "memory.events.local")):
+        path = os.path.join(root, "v2", folder, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("oom_kill 0\n")
+        assert list(map(os.path.normpath, oom.counter_files(membership))) == [path]

@@ -122,6 +122,102 @@ def test_a_listen_pid_that_is_not_ours_stays(spawner: Spawner) -> None:
     assert (code, output) == (0, "1\n")
 
 
+# Descriptors
+
+
+SHOW_DESCRIPTORS = """
+import os
+for number in map(int, sorted(os.listdir("/proc/self/fd"), key=int)):
+    try:
+        target = os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        continue
+    if not target.endswith("/fd"):
+        print(number, target)
+"""
+
+
+class Files:
+    """Files that are open under given numbers of a process of their own, named by these."""
+
+    SOURCE = """
+import os
+from supervisor.core.spec import Transparent
+from supervisor.runtime.spawn import Launch, spawn
+from supervisor.runtime.confinement import confine
+from supervisor.core.spec import Isolation
+folder, places, way, script = sys.argv[1], eval(sys.argv[2]), sys.argv[3], sys.argv[4]
+os.set_inheritable(1, False)
+for number in places.values():
+    fd = os.open(f"{folder}/{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    if fd != number:
+        os.dup2(fd, number, inheritable=False)
+        os.close(fd)
+before = sorted(os.listdir("/proc/self/fd"))
+confinement = confine(Isolation(nice=os.nice(0)), None, None) if way == "fork" else None
+pid = spawn(Launch(command=(sys.executable, "-I", "-S", "-c", script), directory="/", environment={},
+    streams={1: 1, **places}, confinement=confinement))
+assert sorted(os.listdir("/proc/self/fd")) == before, "descriptors leak"
+assert os.waitpid(pid, 0)[1] == 0
+"""
+
+    @classmethod
+    def placed(cls, folder: str, places: dict[int, int], way: str) -> dict[int, int]:
+        """Which of our numbers each number of the program is, by what it has open from 3 on."""
+        done = run_isolated(cls.SOURCE, folder, repr(places), way, SHOW_DESCRIPTORS)
+        assert (done.stderr, done.returncode) == ("", 0)
+        lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+        return {int(number): int(os.path.basename(target)) for number, target in lines if int(number) > 2}
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+@pytest.mark.parametrize(
+    "places",
+    [
+        {3: 20},
+        {3: 20, 7: 21},
+        {20: 20},
+        {3: 4, 4: 3},
+        {3: 4, 4: 5, 5: 3},
+        {5: 4, 4: 3},
+        {3: 4, 4: 4},
+        {3: 20, 20: 20},
+        {30: 20, 20: 30, 25: 25},
+        {3: 20, 4: 20},
+    ],
+    ids=str,
+)
+def test_descriptors_get_their_numbers(tmp_path: os.PathLike[str], places: dict[int, int], way: str) -> None:
+    """Whatever number a descriptor has here, it has the wanted one there, and nobody else has any.
+
+    Also when it is in its place already, and when two have to change places. Ours are as before.
+    """
+    assert Files.placed(os.fspath(tmp_path), places, way) == places
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_no_descriptor_to_lift_another_out_of_the_way(way: str) -> None:
+    """A stage of its own, which may go through later; nothing is left open."""
+    source = f"""
+import os, resource, fcntl
+import supervisor.runtime.fork
+from supervisor.core.spec import Isolation
+from supervisor.runtime.confinement import confine
+from supervisor.runtime.spawn import Launch, SpawnError, spawn
+first = os.open("/dev/null", os.O_RDONLY)
+second = os.dup(first)
+last = os.dup(first)
+resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1, last + 1))
+try:
+    spawn(Launch(command=("true",), directory="/", environment={{}}, streams={{first: second, second: first}},
+        confinement=confine(Isolation(nice=os.nice(0)), None, None) if {way == "fork"} else None))
+except SpawnError as error:
+    print(error.stage, error.number, error.transient)
+"""
+    done = run_isolated(source)
+    assert (done.stdout, done.stderr) == (f"descriptors {errno.EMFILE} True\n", "")
+
+
 # Finding the program
 
 
@@ -311,7 +407,7 @@ def fails(**settings):
         ("fails(command=('/nonexistent/tool',))", "exec|ENOENT|127|True|", "'/nonexistent/tool'"),
         ("fails(command=('/tmp',))", "exec|EACCES|126|True|", "it is a directory"),
         ("fails(command=('/bin/true', *['x' * 100000] * 30))", "exec|E2BIG|126|True|", "Argument list too long"),
-        ("fails(directory='/nonexistent')", "chdir|ENOENT|1|False|", "'/nonexistent'"),
+        ("fails(directory='/nonexistent')", "chdir|ENOENT|1|True|", "'/nonexistent'"),
         ("fails(terminal=0)", "terminal|ENOTTY|1|True|", STAGES["terminal"]),
         (
             "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)); os.dup(0)\nfails()",
@@ -346,6 +442,7 @@ def test_a_forked_text_runs_by_the_shell(spawner: Spawner) -> None:
 LIMITS = """
 import errno, os, resource
 from supervisor.runtime.spawn import Launch, SpawnError, spawn
+import supervisor.runtime.fork  # the user below may not be able to read it
 os.setgroups([]) if os.geteuid() == 0 else None
 if os.geteuid() == 0:
     os.setresgid(54321, 54321, 54321)

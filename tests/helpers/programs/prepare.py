@@ -9,6 +9,9 @@ Usage: ``prepare.py CONDITIONS PROGRAM [ARGUMENT...]``, with the conditions as a
 - ``environment``: the whole environment
 - ``umask``: a number
 - ``descriptors``: how many may be open, getrlimit(2)
+- ``joins``: ``cgroup.procs`` files of the control groups it becomes a member of
+- ``user``: the number of a user and group to become, without other groups and without any capability but those to
+  read all files: the interpreter and the tests' folders may be for their owner alone
 """
 
 import fcntl
@@ -26,6 +29,9 @@ def main() -> None:
     if conditions.get("terminal"):
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for path in conditions.get("joins", ()):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("0")
     if "umask" in conditions:
         os.umask(conditions["umask"])
     if "descriptors" in conditions:
@@ -41,7 +47,12 @@ def main() -> None:
     for number in conditions.get("close", ()):
         os.close(number)
     environment = conditions.get("environment")
-    os.execvpe(sys.argv[2], sys.argv[2:], os.environ if environment is None else environment)
+    command = sys.argv[2:]
+    if "user" in conditions:
+        user, kept = conditions["user"], "+dac_override,+dac_read_search"
+        ids = ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
+        command = ["/usr/bin/setpriv", *ids, "--inh-caps", kept, "--ambient-caps", kept, *command]
+    os.execvpe(command[0], command, os.environ if environment is None else environment)
 
 
 main()

@@ -1,0 +1,96 @@
+"""What a service's keys, and services among each other, have to agree on: rules that no single value can break.
+
+Read when every value is right by itself. JSON Schema has no form for most of these.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from supervisor.config.problems import Place, Scope
+from supervisor.config.sources import Source
+from supervisor.config.watch_fields import check_watching
+from supervisor.core.needs import find_cycles
+from supervisor.core.spec import Kind, Need, Restart, Until
+
+Services = dict[str, tuple[Place, Mapping[str, Any]]]
+"""By name, where a service is defined, and the values given for it."""
+
+_FOR_SERVICES = {
+    "ready": "a {kind} is ready when it has done its work",
+    "health": "a {kind} is not watched: it ends by itself",
+    "watchdog": "a {kind} is not watched: it ends by itself",
+}
+
+
+def check_together(sources: Sequence[Source], files: Sequence[Mapping[str, dict[Any, Any]]], scope: Scope) -> None:
+    """Note whatever does not fit together, each at the key that is easiest to change."""
+    services: Services = {
+        name: (Place(source.path, "services", scope).inside(name), values)
+        for source, file in zip(sources, files, strict=True)
+        for name, values in file.get("services", {}).items()
+    }
+    for at, values in services.values():
+        _check_kind(values, at)
+        check_watching(values, at)
+    for name, other, need, at in _edges(services):
+        _check_need(name, other, need, services, at)
+    _check_cycles(services)
+    for source, file in zip(sources, files, strict=True):
+        main = file.get("supervisor", {}).get("main")
+        if main in services:
+            _check_main(services[main][1], Place(source.path, "supervisor", scope).inside("main"))
+
+
+def _kind(values: Mapping[str, Any]) -> Kind:
+    kind: Kind = values.get("kind", Kind.SERVICE)
+    return kind
+
+
+def _check_kind(values: Mapping[str, Any], at: Place) -> None:
+    kind = _kind(values)
+    if kind is not Kind.SERVICE:
+        for key, why in _FOR_SERVICES.items():
+            if key in values:
+                at.inside(key).refuse(f'not for kind = "{kind.value}": {why.format(kind=_WORDS[kind])}')
+        if values.get("restart") is Restart.ALWAYS:
+            at.inside("restart").refuse(f"found always; allowed for a {_WORDS[kind]}: never, on-failure")
+    if kind is Kind.SCHEDULED and "schedule" not in values:
+        at.inside("schedule").refuse('missing; allowed: fields of crontab(5) such as "*/5 * * * *"')
+    if kind is Kind.SCHEDULED and "replicas" in values:
+        at.inside("replicas").refuse("not for a scheduled service: one run at a time")
+    if kind is not Kind.SCHEDULED and "schedule" in values:
+        at.inside("schedule").refuse('only for kind = "scheduled"')
+
+
+_WORDS = {Kind.SERVICE: "service", Kind.TASK: "task", Kind.SCHEDULED: "scheduled service"}
+
+
+def _edges(services: Services) -> Iterator[tuple[str, str, Need, Place]]:
+    for name, (at, values) in services.items():
+        for other, need in values.get("needs", {}).items():
+            yield name, other, need, at.inside("needs").inside(other)
+
+
+def _check_need(name: str, other: str, need: Need, services: Services, at: Place) -> None:
+    if other == name or other not in services:
+        return  # a cycle of one, or a name that is noted already
+    values = services[other][1]
+    if _kind(values) is Kind.SCHEDULED:
+        at.refuse(f"{other} is a scheduled service: it comes and goes, so nothing can wait for it")
+    elif need.until is Until.COMPLETED and values.get("restart") is Restart.ALWAYS:
+        at.refuse(f'{other} has restart = "always": it never completes')
+
+
+def _check_cycles(services: Services) -> None:
+    needs = {name: list(values.get("needs", {})) for name, (_, values) in services.items()}
+    for cycle in find_cycles(needs):
+        first = cycle[0]
+        path = " needs ".join((*cycle, first))
+        services[first][0].inside("needs").refuse(f"a cycle, so none of them could start: {path}")
+
+
+def _check_main(values: Mapping[str, Any], at: Place) -> None:
+    if _kind(values) is Kind.SCHEDULED:
+        at.refuse("a scheduled service has no end that could end the daemon; allowed: a service or a task")
+    if "replicas" in values:
+        at.refuse("a service with replicas has no exit of its own; allowed: one without")

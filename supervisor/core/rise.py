@@ -1,0 +1,132 @@
+"""Transitions on the way up: started, waiting for needs or for the time, spawned, ready, and what it says meanwhile."""
+
+from supervisor.core import events as ev
+from supervisor.core.effects import Report, Spawn
+from supervisor.core.probes import describe
+from supervisor.core.record import replace
+from supervisor.core.service import Context, Service, is_running_at_once
+from supervisor.core.spec import Kind
+from supervisor.core.states import Desired, Reason, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.service import Step
+
+
+def start(context: Context, service: Service, _: ev.StartRequested) -> "Step":
+    """An order to start: the past is forgotten, so that a failed service gets its full chances again."""
+    fresh = replace(service, desired=Desired.UP, streak=0, restarts=(), deadline=None, need="")
+    if context.spec.kind is Kind.SCHEDULED:
+        return wait_for_schedule(fresh, Reason.SCHEDULE)
+    return launch(context, fresh, Reason.START)
+
+
+def start_now(context: Context, service: Service, _: object) -> "Step":
+    """An order to start or restart what waits for its delay or its time: no need to wait any longer."""
+    return launch(context, replace(service, desired=Desired.UP, streak=0, restarts=()), Reason.START)
+
+
+def run_now(context: Context, service: Service, _: object) -> "Step":
+    """An order to restart what waits: for its time, it runs now; for its needs, it goes on waiting."""
+    if service.need:
+        return service, ()
+    return launch(context, replace(service, run_at=None), Reason.RESTART)
+
+
+def launch(context: Context, service: Service, reason: Reason) -> "Step":
+    """Spawn, or wait for what is missing."""
+    if not context.missing:
+        return spawn(context, service, reason)
+    waiting = replace(service, state=State.WAITING, reason=Reason.NEEDS, need=context.missing, deadline=None)
+    return waiting, ()
+
+
+def spawn(context: Context, service: Service, reason: Reason) -> "Step":
+    """Order the next process; all that was known of the one before is forgotten."""
+    starting = replace(
+        service,
+        state=State.STARTING,
+        reason=reason,
+        deadline=None,
+        stop_by=None,
+        ending=None,
+        need="",
+        attempt=service.attempt + 1,
+        killed=False,
+        failures=0,
+        healthy=True,
+        reloading=False,
+        status_text="",
+    )
+    return starting, (Spawn(context.spec.name, starting.attempt),)
+
+
+def wait_for_schedule(service: Service, reason: Reason) -> "Step":
+    """A scheduled service with nothing to do; the shell plans its next run."""
+    waiting = replace(service, state=State.WAITING, reason=reason, deadline=None, ending=None, need="", queued=None)
+    return waiting, ()
+
+
+def needs_met(context: Context, service: Service, _: ev.NeedsMet) -> "Step":
+    """Nothing is missing any more."""
+    if not service.need:
+        return service, ()  # it waits for its time
+    return spawn(context, service, Reason.NEEDS_MET)
+
+
+def spawned(context: Context, service: Service, event: ev.ProcessSpawned) -> "Step":
+    """Running at once where no readiness is configured; a task is ready when it has done its work."""
+    starting = replace(service, pid=event.pid, started_at=context.now)
+    if is_running_at_once(context.spec):
+        return running(context, starting, Reason.SPAWNED)
+    timeout = context.spec.start_timeout
+    return replace(starting, deadline=None if timeout is None else context.now + timeout), ()
+
+
+def running(context: Context, service: Service, reason: Reason) -> "Step":
+    """Ready; the watchdog begins."""
+    watchdog = context.spec.watchdog
+    deadline = None if watchdog is None else context.now + watchdog
+    return replace(service, state=State.RUNNING, reason=reason, deadline=deadline), ()
+
+
+def became_ready(context: Context, service: Service, event: ev.BecameReady) -> "Step":
+    """What was probed is there."""
+    return service_ready(context, service) if event.pid == service.pid else (service, ())
+
+
+def service_ready(context: Context, service: Service) -> "Step":
+    """From starting to running, by what the readiness depends on."""
+    spec = context.spec
+    up, _ = running(context, service, Reason.READY)
+    fields: dict[str, object] = {
+        "service": spec.name,
+        "pid": service.pid,
+        "probe": describe(spec.ready.probe) if spec.ready is not None else "",
+        "duration_s": round(context.now - service.started_at, 6),
+    }
+    return up, (Report("info", "service_ready", fields),)
+
+
+def run_planned(_: Context, service: Service, event: ev.RunPlanned) -> "Step":
+    """The next run of a scheduled service is known; it has failed when there will never be one."""
+    if event.at is None and service.state is State.WAITING:
+        failed = replace(service, state=State.FAILED, reason=Reason.NEVER_DUE, desired=Desired.DOWN, next_run=None)
+        return replace(failed, exit_code=service.exit_code or 1), ()
+    return replace(service, next_run=event.at), ()
+
+
+def run_due(context: Context, service: Service, event: ev.RunDue) -> "Step":
+    """A run begins, unless it comes too late or something it needs is missing: the next one comes by itself."""
+    schedule = context.spec.schedule
+    if schedule is not None and schedule.start_deadline is not None and event.late > schedule.start_deadline:
+        return service, (skipped(context, event, "too late"),)
+    if context.missing:
+        return service, (skipped(context, event, f"{context.missing} is not there"),)
+    return spawn(context, replace(service, streak=0, run_at=event.at), Reason.SCHEDULE)
+
+
+def skipped(context: Context, event: ev.RunDue, reason: str) -> Report:
+    """The record of a run that does not take place."""
+    fields: dict[str, object] = {"service": context.spec.name, "scheduled_for": event.at, "reason": reason}
+    return Report("warning", "run_skipped", fields)

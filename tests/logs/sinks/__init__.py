@@ -1,0 +1,1 @@
+"""The sinks beside the log, against real files and sockets."""
