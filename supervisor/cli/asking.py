@@ -52,7 +52,10 @@ def answer(exchange: Exchange) -> Any:
     """
     if exchange.status >= 400:
         raise refused(exchange)
-    return json.loads(exchange.body)
+    try:
+        return json.loads(exchange.body)
+    except ValueError:
+        raise FailedError(f"what answers at {exchange.path} is no pausevisor") from None
 
 
 def problem(exchange: Exchange) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Arguments of the commands that talk to a running daemon. Not imported on the daemon's own way.
 
-What a word may be is said in the parsers themselves, by :func:`supervisor.cli.parser.completes`: shell completion is
-made from them.
+What a word may be is said in the parsers themselves (:func:`supervisor.cli.parser.completes`): shell completion is made
+from them.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Dying by the signal, and not by an exit code, is what tells a shell's loop to en
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 TYPE_CHECKING = False
@@ -26,6 +27,11 @@ def catch() -> None:
         raise Interrupted
 
     signal.signal(signal.SIGINT, interrupt)
+
+
+def pause(seconds: float) -> None:
+    """Let a moment pass; ^C ends it."""
+    select.select([], [], [], seconds)
 
 
 def die() -> NoReturn:

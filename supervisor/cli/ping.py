@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from supervisor.cli.talk import EX_FAILED, explain, leave, say
+from supervisor.cli.talk import EX_FAILED, EX_NOPERM, explain, leave, say
 from supervisor.control.client import Client, ClientError
 from supervisor.control.places import client_paths
 
@@ -28,11 +28,11 @@ def ping_quickly(argv: list[str], inherited_mask: frozenset[int]) -> None:
         argv: what follows ``ping``.
         inherited_mask: the signals that were blocked before we blocked all.
     """
-    probe, control, timeout = "live", None, DEFAULT_TIMEOUT
+    probe, control, timeout = "", None, DEFAULT_TIMEOUT
     words = iter(argv)
     for word in words:
         name, is_joined, value = word.partition("=")
-        if word[2:] in PROBES and word[:2] == "--":
+        if word[2:] in PROBES and word[:2] == "--" and not probe:
             probe = word[2:]
         elif name in ("--control", "--timeout"):
             text = value if is_joined else next(words, "")
@@ -46,7 +46,7 @@ def ping_quickly(argv: list[str], inherited_mask: frozenset[int]) -> None:
         else:
             return
     _end_by_signals(inherited_mask)
-    leave(ping(probe, control, timeout))
+    leave(ping(probe or "live", control, timeout))
 
 
 def ping(probe: str, control: str | None, timeout: float, *, as_json: bool = False) -> int:
@@ -69,7 +69,7 @@ def ping(probe: str, control: str | None, timeout: float, *, as_json: bool = Fal
         _print(f"{_WORDS[probe]}: {exchange.path} answered in {took * 1000:.1f} ms\n")
     if not yes:
         _say_no(probe, exchange.status, bytes(exchange.body))
-    return 0 if yes else EX_FAILED
+    return 0 if yes else EX_NOPERM if exchange.status == 403 else EX_FAILED
 
 
 def _end_by_signals(inherited_mask: frozenset[int]) -> None:

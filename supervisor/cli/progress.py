@@ -62,6 +62,8 @@ class Progress:
         """It is not waited for any more; in this state, where it is known."""
         self._done[name] = outcome
         self._states[name] = state or self._states.get(name, "")
+        if outcome == "done":
+            self._notes.pop(name, None)  # how its last process ended is news no longer
 
     def draw(self) -> None:
         """Draw how it is now."""

@@ -5,6 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cli.talking import Talker
+from tests.control.conftest import StartControlled, control, folder, path
+from tests.harness import Daemon, How
+
+__all__ = ["control", "folder", "path"]
+
+Talking = Callable[..., tuple[Daemon, Talker]]
+
 
 @pytest.fixture
 def write(tmp_path: os.PathLike[str]) -> Callable[..., str]:
@@ -17,3 +25,14 @@ def write(tmp_path: os.PathLike[str]) -> Callable[..., str]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def talk(control: StartControlled, path: str) -> Talking:
+    """Start a daemon with a control socket; it, and who talks to it."""
+
+    def begin(*tables: str, options: tuple[str, ...] = (), how: How | None = None) -> tuple[Daemon, Talker]:
+        daemon, _ = control(*tables, options=options, how=how)
+        return daemon, Talker(path)
+
+    return begin

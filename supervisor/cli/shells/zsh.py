@@ -22,18 +22,25 @@ __pausevisor_names() {{
 
 _pausevisor() {{
     local curcontext=$curcontext state line
-    local -a commands
-    commands=(
+    local -a known
+    known=(
 {commands}
     )
     if ((CURRENT == 2)); then
-        _describe -t commands command commands
+        _describe -t commands command known
         compadd -- --help --version
         return
     fi
     local command=$words[2]
     shift words
     ((CURRENT--))
+    local at=${{words[(i)--]}}
+    if [[ $command == run ]] && ((at < CURRENT)); then
+        shift $at words
+        ((CURRENT -= at))
+        if ((CURRENT == 1)); then _command_names -e; else _normal; fi
+        return
+    fi
     case $command in
 {cases}
     esac
@@ -52,8 +59,6 @@ def script(known: list[Command]) -> str:
             f"'{'*' if index == len(command.words) - 1 else ''}:{_zsh_label(word)}:{_zsh_action(word)}'"
             for index, word in enumerate(command.words)
         ]
-        if command.name == "run":
-            specs.append("'*::command:_normal'")
         body = " \\\n                ".join(["_arguments -s -S", *specs])
         cases.append(f"        {command.name})\n            {body}\n            ;;")
     described = "\n".join(f"        '{command.name}:{_zsh_text(command.help)}'" for command in known)
@@ -73,8 +78,8 @@ def _zsh_label(value: tuple[str, ...] | str) -> str:
 def _zsh_action(value: tuple[str, ...] | str) -> str:
     actions = {
         "file": "_files",
-        "service": "__pausevisor_names services",
-        "base": "__pausevisor_names bases -S =",
+        "service": " __pausevisor_names services",
+        "base": " __pausevisor_names bases -S =",
         "signal": f"({SIGNALS})",
         "any": " ",
     }

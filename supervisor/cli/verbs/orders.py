@@ -21,6 +21,12 @@ _REPEATABLE = ("stop", "kill")
 are given to all before anybody is waited for."""
 
 
+_UPWARDS = ("start", "restart")
+_MOMENT = 0.25
+"""Seconds that a service should have been up before it is called started: most that are wrong have ended by then, and a
+service for which no readiness is configured is up as soon as it has a process."""
+
+
 def order(call: Call) -> int:
     """Give the order, and wait for it; 0 when all is done, 1 when not."""
     client = asking.client_of(call)
@@ -37,11 +43,22 @@ def order(call: Call) -> int:
         outcomes = _at_once(call, client, targets, meant)
     else:
         outcomes = {one["name"]: Outcome("accepted") for one in meant}
-    now = asking.services(client) if meant else []
     ordered = {one["name"]: outcomes[one["name"]] for one in meant if one["name"] in outcomes}
-    if call.waits and call.command in ("start", "restart"):
+    now = asking.services(client) if meant else []
+    if call.waits and call.command in _UPWARDS:
+        now = _settled(client, ordered, now)
         ordered |= _fallen(ordered, now)
     return report(call.command, ordered, now, as_json=call.json)
+
+
+def _settled(client: Client, outcomes: dict[str, Outcome], now: list[Service]) -> list[Service]:
+    """The services, when those that came up have been so for a moment."""
+    ages = [one["uptime_s"] for one in now if one["name"] in outcomes and one["uptime_s"] is not None]
+    youngest = min(ages, default=_MOMENT)
+    if youngest >= _MOMENT:
+        return now
+    interrupts.pause(_MOMENT - youngest)
+    return asking.services(client)
 
 
 def _fallen(outcomes: dict[str, Outcome], now: list[Service]) -> dict[str, Outcome]:
@@ -74,6 +91,8 @@ def _one_by_one(call: Call, client: Client, targets: list[Target], meant: list[S
         for target in targets:
             begun += target.names
             waiting.run([target])
+            outcome = {name: waiting.outcomes[name] for name in target.names}
+            waiting.outcomes |= _fallen(outcome, _settled(client, outcome, asking.services(client)))
             if waiting.outcomes[target.names[0]].word != "done":
                 break
     except interrupts.Interrupted:

@@ -90,4 +90,4 @@ def _wait(events: Exchange) -> None:
     if events.complete:
         raise FailedError("the daemon has ended", 69)
     events.lines()
-    select.select([], [], [], min(_CALM, max(0.0, until - time.monotonic())))
+    interrupts.pause(min(_CALM, max(0.0, until - time.monotonic())))

@@ -1,0 +1,320 @@
+"""start, stop, restart, kill, signal and scale: to whom, waited for or not, and what is said about it."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.cli.conftest import Talking
+from tests.cli.talking import Talker
+from tests.harness import Daemon
+from tests.helpers.settings import service, table
+
+QUIET = table("supervisor", on_failure="ignore", when_done="pause")
+WEB = service("web", "sleep", "1000")
+DB = service("db", "sleep", "1000")
+STUBBORN = service("stubborn", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", stop_timeout="60s")
+BAD = service("bad", "/nowhere", restart="never")
+
+RESULT = {"service", "outcome", "detail", "state", "reason", "pid", "exit_code", "signal_name"}
+
+
+def states(say: Talker) -> dict[str, str]:
+    """The state of each service."""
+    return {one["name"]: one["state"] for one in json.loads(say("status", "--json").stdout)["services"]}
+
+
+def pids(daemon: Daemon) -> list[int]:
+    """The processes that were started."""
+    return [found["pid"] for found in daemon.events("child_started")]
+
+
+def test_down_and_up_again(talk: Talking) -> None:
+    """Each order is waited for: the line says how it is now, and it is so."""
+    daemon, say = talk(QUIET, WEB, DB)
+    done = say("stop", "web")
+    assert (done.code, done.stdout, done.stderr) == (0, "web  stopped\n", "")
+    assert states(say) == {"web": "stopped", "db": "running"}
+    done = say("start", "web")
+    pid = daemon.wait_events(3, "child_started")[-1]["pid"]
+    assert (done.code, done.stdout, done.stderr) == (0, f"web  running    pid {pid}\n", "")
+    done = say("restart", "web", "db")
+    assert done.code == 0
+    started = daemon.wait_events(5, "child_started")[3:]
+    assert done.stdout == "".join(f"{one['service']:3}  running    pid {one['pid']}\n" for one in started)
+    assert say("kill", "db").code == 0
+    assert daemon.wait_event("child_exited", service="db", signal_name="SIGKILL")
+
+
+def test_patterns_and_all(talk: Talking) -> None:
+    """A pattern means all that match; ``--all`` means all there are; who is meant twice is ordered once."""
+    daemon, say = talk(QUIET, service("web-a", "sleep", "9"), service("web-b", "sleep", "9"), DB)
+    daemon.wait_events(3, "child_started")
+    assert say("restart", "web-b", "web*", "web-b").code == 0
+    assert len(pids(daemon)) == 5
+    assert say("stop", "--all").code == 0
+    assert set(states(say).values()) == {"stopped"}
+    assert say("start", "web-[a]").code == 0
+    assert states(say) == {"web-a": "running", "web-b": "stopped", "db": "stopped"}
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill", "signal"])
+def test_a_wrong_name_stops_everything(talk: Talking, verb: str) -> None:
+    """Nothing is done to the others either, and that is said."""
+    daemon, say = talk(QUIET, WEB, DB)
+    daemon.wait_events(2, "child_started")
+    done = say(verb, *(["HUP"] if verb == "signal" else []), "web", "dbx")
+    assert (done.code, done.stdout) == (1, "")
+    assert "no service 'dbx'; did you mean db?" in done.stderr
+    assert "nothing was" in done.stderr
+    assert states(say) == {"web": "running", "db": "running"}
+    assert len(pids(daemon)) == 2
+    assert daemon.events("signal_forwarded") == []
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill"])
+def test_somebody_has_to_be_meant(talk: Talking, verb: str) -> None:
+    """No name is a mistake and not all of them; names and ``--all`` contradict each other."""
+    _, say = talk(QUIET, WEB)
+    assert say(verb).code == 2
+    done = say(verb, "web", "--all")
+    assert (done.code, states(say)) == (2, {"web": "running"})
+
+
+def test_json_results(talk: Talking) -> None:
+    """One object: whether all is done, and what came of the order for each."""
+    daemon, say = talk(QUIET, WEB, BAD)
+    daemon.wait_event("service_state_changed", service="bad", to="failed")
+    found = say.json("restart", "web", "bad", code=1)
+    assert (set(found), found["ok"], found["verb"]) == ({"ok", "verb", "results"}, False, "restart")
+    web, bad = found["results"]
+    assert set(web) == set(bad) == RESULT
+    assert (web["service"], web["outcome"], web["state"]) == ("web", "done", "running")
+    assert (bad["service"], bad["outcome"], bad["state"], bad["reason"]) == ("bad", "failed", "failed", "spawn-failed")
+    assert say.json("stop", "web", "--no-wait")["results"][0]["outcome"] == "accepted"
+
+
+def test_a_start_that_fails(talk: Talking) -> None:
+    """Exit code 1; the line says why, and stderr where its words are."""
+    daemon, say = talk(QUIET, BAD, WEB)
+    daemon.wait_event("service_state_changed", service="bad", to="failed")
+    done = say("start", "bad", "web")
+    assert done.code == 1
+    line = done.stdout.splitlines()[0]
+    assert line == "bad  failed     its process could not be started"
+    assert "start failed: bad; what they wrote: pausevisor logs bad" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_who_comes_up_and_ends_at_once_has_failed(talk: Talking, verb: str) -> None:
+    """Without readiness a service is up as soon as it has a process; the client looks a moment later again."""
+    daemon, say = talk(QUIET, service("bad", "sh", "-c", "exit 3", restart="never"))
+    daemon.wait_event("service_state_changed", to="failed")
+    done = say(verb, "bad")
+    assert done.code == 1
+    assert "exit code 3" in done.stdout
+    assert f"{verb} failed: bad" in done.stderr
+
+
+def test_not_waiting(talk: Talking) -> None:
+    """The order is given, and that is all: the service is still on its way."""
+    daemon, say = talk(QUIET, STUBBORN)
+    daemon.wait_line("armed")
+    done = say("stop", "--no-wait", "stubborn")
+    assert (done.code, done.stdout.split()[:2]) == (0, ["stubborn", "stopping"])
+    assert daemon.events("service_state_changed", to="stopped") == []
+    assert say("kill", "stubborn").code == 0
+
+
+def test_waiting_for_the_time_given(talk: Talking) -> None:
+    """Exit code 1 after it; the order stands. Who was in time is told as done."""
+    daemon, say = talk(QUIET, STUBBORN, WEB)
+    daemon.wait_line("armed")
+    done = say("stop", "--timeout", "500ms", "--all")
+    assert done.code == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["stubborn", "stopping"], ["web", "stopped"]]
+    assert "stop is not done in time: stubborn; the order stands" in done.stderr
+    assert say.json("kill", "stubborn")["ok"]
+    assert daemon.wait_event("service_state_changed", service="stubborn", to="stopped")
+
+
+def test_more_than_can_be_waited_for_at_once(talk: Talking) -> None:
+    """Services by the hundred: all are ordered, all are waited for."""
+    names = [f"s{number}" for number in range(250)]
+    daemon, say = talk(QUIET, *(service(name, "sleep", "1000", stdout="null", stderr="null") for name in names))
+    daemon.wait_events(250, "child_started")
+    for verb, state in (("restart", "running"), ("stop", "stopped"), ("start", "running"), ("kill", "stopped")):
+        done = say(verb, "--all")
+        assert done.code == 0, done
+        assert [line.split()[:2] for line in done.stdout.splitlines()] == [[name, state] for name in names]
+    assert len(pids(daemon)) == 750
+
+
+# One by one
+
+
+def test_rolling(talk: Talking) -> None:
+    """One is down at a time: the next goes when the one before is up again."""
+    daemon, say = talk(QUIET, WEB, DB, service("cache", "sleep", "1000"))
+    daemon.wait_events(3, "child_started")
+    assert say("restart", "--rolling", "--all").code == 0
+    changes = [
+        (found["service"], found["to"])
+        for found in daemon.events("service_state_changed")
+        if found["to"] in ("stopping", "running")
+    ][3:]
+    assert changes == [(name, state) for name in ("web", "db", "cache") for state in ("stopping", "running")]
+
+
+def test_rolling_ends_at_the_first_that_fails(talk: Talking, tmp_path: object) -> None:
+    """What comes after it keeps its process, and is named."""
+    mark = f"{tmp_path}/broken"
+    daemon, say = talk(
+        QUIET, WEB, service("db", "sh", "-c", f"test ! -e {mark} && exec sleep 1000", restart="never"),
+        service("cache", "sleep", "1000"),
+    )  # fmt: skip
+    daemon.wait_events(3, "child_started")
+    os.mkdir(mark)
+    found = say.json("restart", "--rolling", "--all", code=1)
+    outcomes = {one["service"]: one["outcome"] for one in found["results"]}
+    assert outcomes == {"web": "done", "db": "failed", "cache": "untouched"}
+    assert len(daemon.events("child_started", service="cache")) == 1
+    assert "not begun, because of that: cache" in say("restart", "--rolling", "--all").stderr
+
+
+# Signals
+
+
+def test_a_signal_by_any_name(talk: Talking) -> None:
+    """It is sent, and said to be; the service goes on."""
+    daemon, say = talk(
+        QUIET, service("web", "sh", "-c", "trap 'echo heard' USR1; echo armed; while :; do sleep 0.1; done")
+    )
+    daemon.wait_line("armed")
+    pid = daemon.events("child_started")[0]["pid"]
+    for name in ("USR1", "sigusr1", "10"):
+        done = say("signal", name, "web")
+        assert (done.code, done.stdout) == (0, f"web  running    SIGUSR1 sent; pid {pid}\n")
+    daemon.wait_line("heard")
+    assert len(daemon.wait_events(3, "signal_forwarded", signal_name="SIGUSR1")) == 3
+
+
+def test_the_scope_of_a_signal(talk: Talking) -> None:
+    """The process alone, or its group."""
+    daemon, say = talk(QUIET, WEB)
+    assert say("signal", "CONT", "--scope", "process", "web").code == 0
+    assert daemon.wait_event("signal_forwarded", signal_name="SIGCONT")["scope"] == "process"
+    assert say("signal", "--scope", "group", "CONT", "web").code == 0
+    assert daemon.wait_events(2, "signal_forwarded", signal_name="SIGCONT")[1]["scope"] == "group"
+
+
+def test_nobody_to_signal(talk: Talking) -> None:
+    """A failure for who is named, and passed over where a pattern means it as well."""
+    _, say = talk(QUIET, WEB, DB)
+    say("stop", "web")
+    done = say("signal", "CONT", "web")
+    assert (done.code, done.stdout) == (1, "web  stopped    no process to signal\n")
+    found = say.json("signal", "CONT", "--all")
+    assert {one["service"]: one["outcome"] for one in found["results"]} == {"web": "skipped", "db": "done"}
+
+
+def test_no_such_signal(talk: Talking) -> None:
+    """A mistake of usage."""
+    _, say = talk(QUIET, WEB)
+    done = say("signal", "SIGFOO", "web")
+    assert (done.code, "'SIGFOO' is no signal name" in done.stderr) == (2, True)
+
+
+# On a terminal
+
+
+def test_progress_is_drawn_and_taken_away(talk: Talking) -> None:
+    """A line for each who is waited for, on stderr; what is left is the result."""
+    daemon, say = talk(QUIET, STUBBORN, WEB)
+    daemon.wait_line("armed")
+    with say.begin("stop", "--all", stdout="pipe") as running:
+        running.wait_for("stubborn  stopping", running.terminal)
+        running.wait_for("\x1b[32m✓\x1b[0m web", running.terminal)
+        say("kill", "stubborn")
+        assert running.wait() == 0
+        assert running.text == "stubborn  stopped\nweb       stopped\n"
+        assert running.terminal.raw.endswith(b"\x1b[2A\r\x1b[J")
+
+
+def test_no_progress_without_a_terminal(talk: Talking) -> None:
+    """Standard error stays empty where nothing is wrong."""
+    daemon, say = talk(
+        QUIET, service("slow", "sh", "-c", "trap 'sleep 1; exit' TERM; echo armed; while :; do sleep 0.1; done")
+    )
+    daemon.wait_line("armed")
+    done = say("stop", "slow")
+    assert (done.code, done.stderr) == (0, "")
+
+
+def test_results_on_a_terminal_have_marks(talk: Talking) -> None:
+    """What went well and what did not is seen at a glance, and read without colours too."""
+    daemon, say = talk(QUIET, WEB, BAD)
+    daemon.wait_event("service_state_changed", service="bad", to="failed")
+    with say.begin("start", "--all") as running:
+        assert running.wait() == 1
+        assert "\x1b[32m✓\x1b[0m web" in running.text
+        assert "\x1b[1;31m✗\x1b[0m bad" in running.text
+    with say.begin("start", "--all", variables={"NO_COLOR": "1"}) as running:
+        assert running.wait() == 1
+        assert "✓ web" in running.text
+        assert "\x1b[3" not in running.text
+
+
+def test_interrupted(talk: Talking) -> None:
+    """^C ends the client at once and not the order; it is said which, and there is no traceback."""
+    daemon, say = talk(QUIET, STUBBORN, WEB)
+    daemon.wait_line("armed")
+    with say.begin("restart", "--all") as running:
+        running.wait_for("stubborn  stopping")
+        running.press("\x03")
+        assert running.wait() == -signal.SIGINT
+        assert "restart goes on: stubborn" in running.shown
+        assert "Traceback" not in running.shown
+    daemon.kill(daemon.events("child_started", service="stubborn")[0]["pid"], "KILL")
+    daemon.wait_events(2, "child_started", service="stubborn")
+
+
+def test_interrupted_in_a_pipe(talk: Talking) -> None:
+    """The same where nothing is drawn."""
+    daemon, say = talk(QUIET, STUBBORN)
+    daemon.wait_line("armed")
+    with say.begin("stop", "stubborn", stdout="pipe", stderr="pipe") as running:
+        daemon.wait_event("service_state_changed", to="stopping")
+        running.press("\x03")
+        assert running.wait() == -signal.SIGINT
+        assert running.err.raw.decode().startswith("pausevisor: not waiting any longer; stop goes on: stubborn")
+    say("kill", "stubborn")
+
+
+@pytest.mark.parametrize("shown", ["terminal", "pipe"])
+def test_the_daemon_dies_in_the_middle(talk: Talking, shown: str) -> None:
+    """A clear message and the exit code of no daemon."""
+    daemon, say = talk(QUIET, STUBBORN)
+    daemon.wait_line("armed")
+    daemon.remember()
+    with say.begin("stop", "stubborn", stdout="pipe", stderr=shown) as running:  # type: ignore[arg-type]
+        daemon.wait_event("service_state_changed", to="stopping")
+        daemon.signal("KILL")
+        assert running.wait() == 69
+        assert b"has gone away before it had answered" in running.err.raw
+    daemon.wait()
+    daemon.checked = False
+
+
+def test_a_daemon_that_is_shutting_down(talk: Talking) -> None:
+    """It starts nothing, and says so: the failure is the daemon's word."""
+    daemon, say = talk(QUIET, STUBBORN, WEB)
+    daemon.wait_line("armed")
+    assert say("shutdown", "--no-wait").code == 0
+    daemon.wait_event("service_state_changed", service="web", to="stopped")
+    done = say("start", "web")
+    assert done.code == 1
+    assert "shutting down" in done.stdout + done.stderr
+    daemon.signal("TERM")
+    assert daemon.wait() == 0

@@ -1,0 +1,98 @@
+"""reload: the plan, carrying it out, and what is wrong."""
+
+import json
+import os
+from collections.abc import Callable
+
+from tests.cli.conftest import Talking
+from tests.cli.talking import Talker
+from tests.harness import Daemon, Launcher
+from tests.helpers.settings import service, table
+
+QUIET = table("supervisor", on_failure="ignore", when_done="pause")
+WEB = service("web", "sleep", "1000")
+OLD = service("old", "sleep", "1000")
+
+Rewrite = Callable[..., None]
+
+
+def begin(talk: Talking, start: Launcher, *tables: str) -> tuple[Daemon, Talker, Rewrite]:
+    """A daemon, who talks to it, and what writes its configuration again."""
+    daemon, say = talk(QUIET, *tables)
+    daemon.wait_events(len(tables), "child_started")
+    path = next(name for name in os.listdir(start.folder) if name.endswith(".toml"))
+
+    def rewrite(*again: str) -> None:
+        with open(os.path.join(start.folder, path), "w", encoding="utf-8") as file:
+            file.write("".join([QUIET, *again]))
+
+    return daemon, say, rewrite
+
+
+def test_a_plan_and_what_becomes_of_it(talk: Talking, start: Launcher) -> None:
+    """First what would change, with nothing changed; then it is changed, and then nothing is left to change."""
+    daemon, say, rewrite = begin(talk, start, WEB, OLD, service("db", "sleep", "1000"))
+    rewrite(
+        service("web", "sleep", "2000"),
+        service("new", "sleep", "1000"),
+        service("db", "sleep", "1000", restart="always"),
+    )
+    plan = say("reload", "--dry-run")
+    assert plan.code == 0
+    assert plan.stdout.splitlines() == [
+        "added    new  is started",
+        "removed  old  is stopped",
+        "changed  web  command: is restarted",
+        "changed  db   restart: goes on as it is",
+    ]
+    assert "nothing was changed" in plan.stderr
+    assert len(daemon.events("child_started")) == 3
+    done = say("reload")
+    assert (done.code, done.stdout, done.stderr) == (0, plan.stdout, "")
+    daemon.wait_event("child_started", service="new")
+    daemon.wait_event("child_exited", service="old")
+    daemon.wait_events(2, "child_started", service="web")
+    assert say("reload").stdout == "nothing changes\n"
+
+
+def test_the_daemons_own_settings(talk: Talking, start: Launcher) -> None:
+    """They are told as well, and need no restart of anything."""
+    _, say, rewrite = begin(talk, start, WEB)
+    rewrite(WEB, table("log"))
+    with open(
+        next(os.path.join(start.folder, name) for name in os.listdir(start.folder) if "toml" in name), "w"
+    ) as file:
+        file.write(QUIET.replace("[supervisor]", '[supervisor]\nshutdown-timeout = "3s"') + WEB)
+    assert say("reload", "--dry-run").stdout == "changed  [supervisor]  shutdown-timeout: in force at once\n"
+
+
+def test_json(talk: Talking, start: Launcher) -> None:
+    """The plan as the API has it, and whether it was carried out."""
+    _, say, rewrite = begin(talk, start, WEB)
+    rewrite(service("web", "sleep", "2000"))
+    expected = {
+        "ok": True,
+        "added": [],
+        "removed": [],
+        "changed": {"web": {"keys": ["command"], "action": "restart"}},
+        "supervisor": {"keys": []},
+    }
+    assert say.json("reload", "--dry-run") == {**expected, "applied": False}
+    assert say.json("reload") == {**expected, "applied": True}
+
+
+def test_what_is_wrong(talk: Talking, start: Launcher) -> None:
+    """Exit code 78; all of it on stderr, nothing is changed; as JSON on stdout where that was asked for."""
+    daemon, say, rewrite = begin(talk, start, WEB)
+    rewrite('[services.web]\ncomand = ["x"]\nrestart = "perhaps"\n')
+    for arguments in (["reload"], ["reload", "--dry-run"]):
+        done = say(*arguments)
+        assert (done.code, done.stdout) == (78, "")
+        assert "services.web.comand" in done.stderr
+        assert "services.web.restart" in done.stderr
+        assert "what is in force stays in force" in done.stderr
+        found = json.loads(say(*arguments, "--json").stdout)
+        assert (found["ok"], found["applied"]) == (False, False)
+        assert len(found["errors"]) >= 3
+    assert len(daemon.events("child_started")) == 1
+    assert daemon.events("child_exited") == []
