@@ -95,6 +95,7 @@ class Capture:
         self._restless: select.epoll | None = None  # watches the pipes whose services don't wait for the log
         self._loop: Loop | None = None
         self._reading = False
+        self._closing = False
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
         self._paused: dict[Pipe, None] = {}
@@ -184,7 +185,11 @@ class Capture:
         return self._dispatcher.report(pipes)
 
     def close(self) -> None:
-        """Read what all pipes hold, room or not (the sink counts what it loses), and close them."""
+        """Read what all pipes hold, and close them.
+
+        Blocks as long as whoever reads the log goes on reading; what it then has no room for is counted by the sink.
+        """
+        self._closing = True
         for pipe in list(self._dispatcher.waiting):
             self._dispatcher.deliver(pipe, [], force=True)
         for pipe in list(self._pipes.values()):
@@ -270,6 +275,8 @@ class Capture:
 
     def _resume(self) -> None:
         """Pass on what has waited for room, then read again."""
+        if self._closing:
+            return
         waiting = self._dispatcher.waiting
         for pipe in list(waiting):
             del waiting[pipe]

@@ -29,6 +29,9 @@ _SLICE = 1024
 QUEUES = 8 << 20
 """Bytes that all services that are not to wait may have waiting together."""
 
+_STALLED_AFTER = 1.0
+"""Seconds without a byte read by whoever reads the log, after which the end waits for it no longer."""
+
 
 class Dispatcher:
     """Hands lines on.
@@ -57,6 +60,7 @@ class Dispatcher:
         self._tails: Tails | None = None
         self._listeners: dict[str, Listener] = {}  # by service
         self._queued = 0  # bytes in all bounded queues
+        self._stalled = False  # nobody reads the log any more
         self.waiting: dict[Pipe, None] = {}
         self.taken = 0
 
@@ -83,7 +87,7 @@ class Dispatcher:
             pipe: the stream.
             lines: as the splitter gave them, none perhaps.
             final: nothing that was held back can be completed any more.
-            force: the log takes them, room or not.
+            force: it is the end: the log takes them, as soon as its reader has made room, or is known to read no more.
         """
         self.taken += len(lines)
         if lines and self._listeners and (listener := self._listeners.get(pipe.service)) is not None:
@@ -147,8 +151,17 @@ class Dispatcher:
             pipe.targets = []
 
     def _has_room(self, pipe: Pipe, *, force: bool) -> bool:
+        if force:
+            self._wait_for_reader()
+            return True
         # Those that don't wait leave the rest of the buffer to those that do.
-        return force or (self._sink.room > 0 if pipe.waits else not self._sink.blocked)
+        return self._sink.room > 0 if pipe.waits else not self._sink.blocked
+
+    def _wait_for_reader(self) -> None:
+        """At the end nothing is lost to a reader that is slow: wait for it, as long as it reads."""
+        if self._sink.blocked and not self._stalled:
+            pending = self._sink.pending
+            self._stalled = not self._sink.flush(_STALLED_AFTER) and self._sink.pending >= pending
 
     def _write(self, pipe: Pipe, lines: list[bytes]) -> None:
         self._journal.lines(pipe.service, pipe.pid, pipe.stream, lines, pipe.log)
