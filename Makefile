@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
-JOBS ?= 4
+JOBS ?= 3
 
 .PHONY: run test test-pythons lint test-containers bench dist clean
 
