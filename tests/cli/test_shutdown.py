@@ -12,7 +12,7 @@ from tests.helpers.settings import service, table
 QUIET = table("supervisor", on_failure="ignore", when_done="pause", shutdown_timeout="5s")
 WEB = service("web", "sleep", "1000")
 SLOW = service("slow", "sh", "-c", "trap 'sleep 0.5; exit' TERM; echo armed; while :; do sleep 0.05; done")
-DEAF = service("deaf", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", stop_timeout="1s")
+DEAF = service("deaf", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", stop_timeout="3s")
 
 
 def test_it_waits_until_the_daemon_is_gone(talk: Talking, place: How) -> None:
