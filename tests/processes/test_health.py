@@ -179,14 +179,14 @@ def test_alive(start: Launcher, place: How, loop: str) -> None:
             "web",
             *program("speaker", "send:READY=1", "every:WATCHDOG=1", "USR1=send:WATCHDOG=trigger", "ABRT=exit:3"),
             ready={"notify": True},
-            watchdog="500ms",
+            watchdog="2s",
             restart="never",
         ),
         options=("--loop", loop),
         how=place,
     )
     daemon.wait_event("service_ready")
-    assert not daemon.streams["stdout"].wait(lambda: bool(daemon.events("watchdog_expired")), 1.5)
+    assert not daemon.streams["stdout"].wait(lambda: bool(daemon.events("watchdog_expired")), 4)
     daemon.kill(daemon.wait_event("child_started")["pid"], "USR1")
     daemon.wait_event("watchdog_expired")
     assert daemon.wait() == 3

@@ -162,7 +162,7 @@ def test_too_late(start: Launcher, loop: str) -> None:
             "web",
             *program("actor", "TERM=exit:0"),
             ready={"tcp": f"127.0.0.1:{free_port()}", "interval": "10s"},
-            start_timeout="1500ms",
+            start_timeout="3s",
             restart="never",
         ),
         options=("--loop", loop),
