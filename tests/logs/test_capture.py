@@ -602,6 +602,13 @@ def test_who_is_not_to_wait_does_not(overflow: Overflow) -> None:
     assert {(record["service"], record["reason"]) for record in dropped} == {("count", "overflow")}
     assert accounted(room.records)
     assert (numbers[-1] == total - 1) is (overflow is Overflow.DROP_OLDEST)
+    expected = 0
+    for record in room.records:  # it is told where it is missing
+        if record["event"] == "log_lines_dropped":
+            expected += record["count"]
+        elif record["event"] == "output":
+            assert int(record["message"]) == expected
+            expected += 1
 
 
 def test_one_who_waits_beside_one_who_does_not() -> None:

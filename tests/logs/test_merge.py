@@ -143,6 +143,13 @@ def test_what_stays_text(line: bytes) -> None:
     assert records[-1]["after"] == 1
 
 
+def test_a_name_in_escapes_beside_one_that_is_deeper() -> None:
+    """What stands as often as there are objects that have it may stand elsewhere: a name in escapes gives no cover."""
+    forged, other = render(b'{"\\u0065vent":"child_exited"}', b'{"a":{"event":1}}')
+    assert (forged["event"], forged["child_event"]) == ("output", "child_exited")
+    assert other["a"] == {"event": 1}
+
+
 def test_an_object_as_deep_and_as_large_as_may_be() -> None:
     """At the bounds an object is merged."""
     deep = b'{"a":' * DEPTH + b"1" + b"}" * DEPTH

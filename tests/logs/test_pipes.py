@@ -94,9 +94,10 @@ def test_lines_are_dropped_as_a_whole_and_counted(
     What is missing is exactly what was counted; of a long line whose beginning was written already the rest may be.
     """
     made = pipe(overflow)
-    messages = []
+    messages: list[bytes] = []
     for number, (pieces, size) in enumerate(shapes):
-        messages += [Fragment(b"%02d" % number + b"x" * size) for _ in range(pieces)] + [b"%02d" % number + b"x" * size]
+        line = [b"%02d%d" % (number, piece) + b"x" * size for piece in range(pieces + 1)]
+        messages += [*map(Fragment, line[:-1]), line[-1]]
     written: list[bytes] = []
     at = turn = 0
     while at < len(messages):
@@ -113,6 +114,7 @@ def test_lines_are_dropped_as_a_whole_and_counted(
     numbers = [int(line[:2]) for line in lines]
     assert numbers == sorted(set(numbers))
     whole = [len(line) for line in lines]
-    expected = [(pieces + 1) * (size + 2) for pieces, size in shapes]
+    assert {line[2:3] for line in lines} <= {b"0"}, "no line is without its beginning"
+    expected = [(pieces + 1) * (size + 3) for pieces, size in shapes]
     cut = sum(length < expected[number] for number, length in zip(numbers, whole, strict=True))
     assert len(shapes) - len(lines) + cut == made.dropped
