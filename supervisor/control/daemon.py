@@ -41,7 +41,7 @@ class DaemonEndpoints:
         try:
             return json_response(_changes_view(self._subject.reloader.plan()))
         except RejectedError as error:
-            raise _rejected(error) from None
+            raise self._rejected(error) from None
 
     async def reload(self, _: Request) -> Response:
         """Put the configuration as it is in the files now in force."""
@@ -50,7 +50,11 @@ class DaemonEndpoints:
         try:
             return json_response(_changes_view(self._subject.reloader.apply()))
         except RejectedError as error:
-            raise _rejected(error) from None
+            raise self._rejected(error) from None
+
+    def _rejected(self, error: RejectedError) -> ProblemError:
+        errors = self._subject.without_secrets(error.errors)
+        return ProblemError(422, "the configuration is wrong; what is in force stays in force", errors=errors)
 
     async def reopen(self, _: Request) -> Response:
         """Open the log files again, which somebody has moved."""
@@ -61,10 +65,6 @@ class DaemonEndpoints:
         """End the daemon, in order."""
         self._subject.driver.handle(ev.ShutdownRequested("ordered by a client"))
         return json_response({"accepted": True}, 202)
-
-
-def _rejected(error: RejectedError) -> ProblemError:
-    return ProblemError(422, "the configuration is wrong; what is in force stays in force", errors=error.errors)
 
 
 def _changes_view(changes: Changes) -> View:

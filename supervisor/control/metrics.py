@@ -78,7 +78,11 @@ class Metrics:
         yield _single("pausevisor_orphans_exited", "counter", "Orphans that have ended.", counts.orphans)
         events = [((name,), float(count)) for name, count in sorted(self._subject.records.events.items())]
         yield Family("pausevisor_events", "counter", "Records written, by event.", ("event",), events)
-        lost = [(key, float(count)) for key, count in sorted(self._subject.records.lost.items())]
+        lost = [
+            (key, float(count))
+            for key, count in sorted(self._subject.records.lost.items())
+            if not key[0] or key[0] in fleet.specs
+        ]
         text = "Records and lines lost; of the log as a whole where no service is named."
         yield Family("pausevisor_log_records_lost", "counter", text, ("service", "reason"), lost)
 

@@ -6,177 +6,17 @@ Made of tables, as the API is::
 """
 
 import sys
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor import __version__
-from supervisor.core.signals import NUMBERS, RTMAX
-from supervisor.core.spec import Kind, StopScope
-from supervisor.core.states import Desired, Reason, State
+from supervisor.control.schemas import SCHEMAS, STATE, STRING, Schema, is_, object_, ref
 from supervisor.logs.encode import encode
-
-Schema = dict[str, Any]
 
 _JSON = "application/json"
 
-
-def _values(members: Any) -> list[str]:
-    return [member.value for member in members]
-
-
-def _maybe(kind: str, text: str, **more: object) -> Schema:
-    return {"type": [kind, "null"], "description": text, **more}
-
-
-def _is(kind: str, text: str, **more: object) -> Schema:
-    return {"type": kind, "description": text, **more}
-
-
-def _object(properties: dict[str, Schema], text: str = "", *, optional: tuple[str, ...] = ()) -> Schema:
-    return {
-        "type": "object",
-        **({"description": text} if text else {}),
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
-
-
-def _list(items: Schema, text: str) -> Schema:
-    return {"type": "array", "items": items, "description": text}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_STRING: Schema = {"type": "string"}
-_STATE: Schema = {"enum": _values(State)}
-_TIME = {"format": "date-time"}
-
-SERVICE = _object(
-    {
-        "name": _is("string", "its name; of an instance with its number, `web#1`"),
-        "base": _is("string", "the name it was configured by"),
-        "replica": _maybe("integer", "number of the instance", minimum=1),
-        "kind": {"enum": _values(Kind), "description": "what it is for"},
-        "state": {"enum": _values(State), "description": "what it is"},
-        "desired": {"enum": _values(Desired), "description": "what is wanted of it"},
-        "reason": {"enum": _values(Reason), "description": "why it is in its state"},
-        "need": _maybe("string", "what it waits for, or what has failed it"),
-        "ready": _is("boolean", "whether it is running"),
-        "healthy": _maybe("boolean", "whether its health probes say that it is well; null where there are none"),
-        "pid": _maybe("integer", "its main process, in the PID namespace of the daemon", minimum=1),
-        "attempt": _is("integer", "how often its program was started", minimum=0),
-        "restarts": _is("integer", "the same without the first start", minimum=0),
-        "started_at": _maybe("string", "when its process was started", **_TIME),
-        "uptime_s": _maybe("number", "for how long its process runs, seconds", minimum=0),
-        "exit_code": _maybe("integer", "how its last process ended, if it exited by itself", minimum=0, maximum=255),
-        "signal": _maybe("integer", "the signal that killed its last process, otherwise", minimum=1, maximum=64),
-        "signal_name": _maybe("string", "name of that signal"),
-        "cpu_s": _maybe("number", "CPU time of its process and the children it waited for, seconds", minimum=0),
-        "rss_bytes": _maybe("integer", "resident memory of its process", minimum=0),
-        "status_text": _maybe("string", "what it says of itself; sd_notify(3)"),
-        "next_run": _maybe("string", "when a scheduled service runs next"),
-        "needs": _list(_STRING, "the services it needs"),
-        "command": _list(_STRING, "program and arguments"),
-    },
-    "One service. What is not known is null. The environment is not shown.",
-)
-
-_SERVICES = _object(
-    {
-        "services": _list(_ref("Service"), "in the order of their definition"),
-        "ok": _is("boolean", "whether all of these are as they should be: see /readyz"),
-    }
-)
-
-_ACCEPTED = _object(
-    {
-        "service": _is("string", "what was asked for"),
-        "accepted": {"const": True},
-        "state": {"enum": [*_values(State), "removed", None], "description": "its state now; null for several"},
-        "services": {
-            "type": "object",
-            "additionalProperties": {"enum": [*_values(State), "removed"]},
-            "description": "of a replicated service, the states of its instances",
-        },
-        "signal": _is("integer", "number of the signal that was sent"),
-        "signal_name": _is("string", "name of that signal"),
-    },
-    optional=("services", "signal", "signal_name"),
-)
-
-_CHANGES = _object(
-    {
-        "added": _list(_STRING, "services that are new"),
-        "removed": _list(_STRING, "services that are gone"),
-        "changed": {
-            "type": "object",
-            "additionalProperties": _object(
-                {
-                    "keys": _list(_STRING, "the keys that differ"),
-                    "action": {"enum": ["restart", "signal", "none"], "description": "what becomes of its process"},
-                }
-            ),
-        },
-        "signalled": _list(_STRING, "services that do not change, but get their reload-signal"),
-        "supervisor": _object({"keys": _list(_STRING, "keys of the daemon's own that differ")}),
-    }
-)
-
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457",
-    "properties": {
-        "type": _STRING,
-        "title": _STRING,
-        "status": {"type": "integer"},
-        "detail": _is("string", "what is wrong, in words"),
-        "services": _list(_STRING, "the services it is about"),
-        "errors": _list(_STRING, "all that is wrong"),
-    },
-    "required": ["type", "title", "status", "detail"],
-}
-
-_VERSION = _object(
-    {
-        "version": _is("string", "of pausevisor"),
-        "pid": _is("integer", "of the daemon"),
-        "mode": {"enum": ["pid1", "subreaper", "plain"]},
-        "loop": {"enum": ["uvloop", "asyncio"]},
-        "python": _STRING,
-        "started_at": _is("string", "when the daemon started", **_TIME),
-        "uptime_s": _is("number", "for how long it runs, seconds", minimum=0),
-    }
-)
-
-_NOT_READY = {"type": "object", "additionalProperties": _STATE, "description": "the others, with their states"}
-
-_REAL_TIME = r"RTMIN(\+([0-9]|[12][0-9]|30))?|RTMAX(-([0-9]|[12][0-9]|30))?"
-
-_SIGNAL_ORDER = _object(
-    {
-        "signal": {
-            "oneOf": [
-                {"type": "string", "pattern": f"^(SIG)?({'|'.join(name[3:] for name in NUMBERS)}|{_REAL_TIME})$"},
-                {"type": "integer", "minimum": 1, "maximum": RTMAX, "not": {"enum": [32, 33]}},
-            ],
-            "description": "name or number: `SIGHUP`, `HUP`, `RTMIN+1`, 1",
-        },
-        "scope": {
-            "enum": [*_values(StopScope), None],
-            "description": "whom it reaches; null for the service's own stop-scope",
-        },
-    },
-    optional=("scope",),
-)
-
-_SCALE_ORDER = _object(
-    {"replicas": _is("integer", "how many instances there are to be", minimum=0, maximum=1000)},
-)
+_NOT_READY = {"type": "object", "additionalProperties": STATE, "description": "the others, with their states"}
 
 _NAME: Schema = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
@@ -203,7 +43,7 @@ def _answer(text: str, schema: Schema | None = None, media_type: str = _JSON) ->
 
 
 def _problem(text: str) -> Schema:
-    return _answer(text, _ref("Problem"), "application/problem+json")
+    return _answer(text, ref("Problem"), "application/problem+json")
 
 
 def _operation(identity: str, text: str, answers: dict[int, Schema], **more: object) -> Schema:
@@ -214,7 +54,7 @@ def _operation(identity: str, text: str, answers: dict[int, Schema], **more: obj
 _NO_TOKEN = _problem("Over TCP: the token was not shown")
 _NO_SERVICE = _problem("There is no such service")
 _MALFORMED = _problem("A parameter is not what is allowed")
-_ONE_OR_MORE: Schema = {"oneOf": [_ref("Service"), _ref("Services")]}
+_ONE_OR_MORE: Schema = {"oneOf": [ref("Service"), ref("Services")]}
 
 
 def _order(verb: str, text: str) -> Schema:
@@ -225,7 +65,7 @@ def _order(verb: str, text: str) -> Schema:
             text,
             {
                 200: _answer("It is done; of a replicated service all instances", _ONE_OR_MORE),
-                202: _answer("It is ordered", _ref("Accepted")),
+                202: _answer("It is ordered", ref("Accepted")),
                 400: _MALFORMED,
                 404: _NO_SERVICE,
                 409: _problem("It ended otherwise, or the daemon is shutting down"),
@@ -237,7 +77,7 @@ def _order(verb: str, text: str) -> Schema:
 
 
 def _probe(identity: str, text: str, properties: dict[str, Schema]) -> Schema:
-    schema = _object(properties)
+    schema = object_(properties)
     return {"get": _operation(identity, text, {200: _answer("Yes", schema), 503: _answer("No", schema)})}
 
 
@@ -248,12 +88,12 @@ _STREAM = {
 }
 
 PATHS: dict[str, Schema] = {
-    "/v1/version": {"get": _operation("version", "What runs, and since when", {200: _answer("It", _ref("Version"))})},
+    "/v1/version": {"get": _operation("version", "What runs, and since when", {200: _answer("It", ref("Version"))})},
     "/v1/services": {
         "get": _operation(
             "list_services",
             "All services, or those whose names match",
-            {200: _answer("The services", _ref("Services")), 400: _MALFORMED},
+            {200: _answer("The services", ref("Services")), 400: _MALFORMED},
             parameters=[_globs("name", "pattern of names; may repeat")],
         )
     },
@@ -275,13 +115,13 @@ PATHS: dict[str, Schema] = {
             "signal_service",
             "Send a service a signal",
             {
-                200: _answer("It is sent", _ref("Accepted")),
+                200: _answer("It is sent", ref("Accepted")),
                 404: _NO_SERVICE,
                 409: _problem("There is no process"),
                 413: _problem("The body is too long"),
                 422: _problem("The body is not what is wanted"),
             },
-            requestBody={"required": True, "content": {_JSON: {"schema": _ref("SignalOrder")}}},
+            requestBody={"required": True, "content": {_JSON: {"schema": ref("SignalOrder")}}},
         ),
     },
     "/v1/services/{name}/scale": {
@@ -290,8 +130,8 @@ PATHS: dict[str, Schema] = {
             "scale_service",
             "Have more or fewer instances of a replicated service, until the configuration is read again",
             {
-                200: _answer("It is done: the instances there are now", _ref("Services")),
-                202: _answer("It is ordered", _ref("Accepted")),
+                200: _answer("It is done: the instances there are now", ref("Services")),
+                202: _answer("It is ordered", ref("Accepted")),
                 400: _MALFORMED,
                 404: _NO_SERVICE,
                 409: _problem("It has no replicas, an instance has failed, or the daemon is shutting down"),
@@ -300,7 +140,23 @@ PATHS: dict[str, Schema] = {
                 504: _problem("It is not done in time; the order stands"),
             },
             parameters=_WAITING,
-            requestBody={"required": True, "content": {_JSON: {"schema": _ref("ScaleOrder")}}},
+            requestBody={"required": True, "content": {_JSON: {"schema": ref("ScaleOrder")}}},
+        ),
+    },
+    "/v1/services/{name}/rolling-restart": {
+        "parameters": [_NAME],
+        "post": _operation(
+            "rolling_restart",
+            "Restart the instances of a service one at a time, each when the one before is ready",
+            {
+                200: _answer("It is done; of a replicated service all instances", _ONE_OR_MORE),
+                202: _answer("It has begun", ref("Accepted")),
+                400: _MALFORMED,
+                404: _NO_SERVICE,
+                409: _problem("An instance has not come up, one is under way, or the daemon is shutting down"),
+                504: _problem("It is not done in time; the order stands"),
+            },
+            parameters=_WAITING,
         ),
     },
     "/v1/events": {
@@ -342,14 +198,14 @@ PATHS: dict[str, Schema] = {
         "post": _operation(
             "reopen_logs",
             "Open the log files again, which somebody has moved",
-            {202: _answer("It begins", _object({"accepted": {"const": True}}))},
+            {202: _answer("It begins", object_({"accepted": {"const": True}}))},
         )
     },
     "/v1/plan": {
         "get": _operation(
             "plan",
             "What a reload would change",
-            {200: _answer("It", _ref("Changes")), 422: _problem("The configuration is wrong")},
+            {200: _answer("It", ref("Changes")), 422: _problem("The configuration is wrong")},
         )
     },
     "/v1/reload": {
@@ -357,7 +213,7 @@ PATHS: dict[str, Schema] = {
             "reload",
             "Put the configuration as it is in the files now in force",
             {
-                200: _answer("What changes", _ref("Changes")),
+                200: _answer("What changes", ref("Changes")),
                 409: _problem("The daemon is shutting down"),
                 422: _problem("The configuration is wrong; nothing has changed"),
             },
@@ -367,14 +223,14 @@ PATHS: dict[str, Schema] = {
         "post": _operation(
             "shutdown",
             "End the daemon, in order",
-            {202: _answer("It begins", _object({"accepted": {"const": True}}))},
+            {202: _answer("It begins", object_({"accepted": {"const": True}}))},
         )
     },
     "/livez": _probe("livez", "Does the daemon live?", {"live": _BOOLEAN}),
     "/readyz": _probe(
         "readyz",
         "Is every service that is wanted running, and the daemon not on its way down?",
-        {"ready": _BOOLEAN, "draining": _is("boolean", "on its way down"), "not_ready": _NOT_READY},
+        {"ready": _BOOLEAN, "draining": is_("boolean", "on its way down"), "not_ready": _NOT_READY},
     ),
     "/startupz": _probe(
         "startupz",
@@ -383,7 +239,7 @@ PATHS: dict[str, Schema] = {
     ),
     "/metrics": {
         "get": _operation(
-            "metrics", "Metrics, in the text format of Prometheus", {200: _answer("They", _STRING, "text/plain")}
+            "metrics", "Metrics, in the text format of Prometheus", {200: _answer("They", STRING, "text/plain")}
         )
     },
     "/openapi.json": {
@@ -404,16 +260,7 @@ def document() -> Schema:
         },
         "paths": PATHS,
         "components": {
-            "schemas": {
-                "Service": SERVICE,
-                "Services": _SERVICES,
-                "Accepted": _ACCEPTED,
-                "Changes": _CHANGES,
-                "Version": _VERSION,
-                "SignalOrder": _SIGNAL_ORDER,
-                "ScaleOrder": _SCALE_ORDER,
-                "Problem": _PROBLEM,
-            },
+            "schemas": SCHEMAS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],

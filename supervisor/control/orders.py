@@ -4,7 +4,7 @@ An order is an event like any other, handled at once. Waiting only looks on: a c
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from supervisor.config.problems import ConfigError
 from supervisor.control.problems import ProblemError
@@ -13,7 +13,7 @@ from supervisor.core import events as ev
 from supervisor.core.reload import scaled
 from supervisor.core.service import Service, is_at_ease
 from supervisor.core.spec import ServiceSpec, StopScope
-from supervisor.core.states import AT_REST, State
+from supervisor.core.states import AT_REST, Desired, State
 from supervisor.runtime.driver import Driver
 
 _EVENTS: dict[str, Callable[[str], ev.Event]] = {
@@ -38,26 +38,40 @@ class Orders:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         driver.follow(self._stepped)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the daemon is on its way down."""
+        return not is_up(self._driver.fleet)
+
     def resolve(self, name: str) -> tuple[str, ...]:
-        """The services that a name means.
+        """The services that a name means; of a replicated service all instances, none perhaps.
 
         Raises:
             ProblemError: 404, there are none.
         """
-        names = names_of(self._driver.fleet, name)
-        if not names:
+        fleet = self._driver.fleet
+        names = names_of(fleet, name)
+        if not names and name not in fleet.spec.templates:
             raise ProblemError(404, f"there is no service {name!r}")
         return names
 
-    def give(self, verb: str, names: Iterable[str]) -> dict[str, int]:
+    def wanted(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those that are to be up: the others are down by order, or have ended."""
+        services = self._driver.fleet.services
+        return tuple(name for name in names if services[name].desired is Desired.UP)
+
+    def give(self, verb: str, names: Sequence[str]) -> dict[str, int]:
         """Give an order about these services; how often each was started before it.
 
         Raises:
-            ProblemError: 409, the daemon is on its way down and starts nothing.
+            ProblemError: 409, the daemon is on its way down and starts nothing; 404, there is no such service any more.
         """
         fleet = self._driver.fleet
         if verb in ("start", "restart") and not is_up(fleet):
             raise ProblemError(409, "the daemon is shutting down, and starts nothing any more")
+        gone = [name for name in names if name not in fleet.services]
+        if gone:
+            raise ProblemError(404, f"a reload has removed {', '.join(gone)}", services=gone)
         attempts = {name: fleet.services[name].attempt for name in names}
         for name in attempts:
             self._driver.handle(_EVENTS[verb](name))

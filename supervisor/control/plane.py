@@ -138,7 +138,7 @@ class ControlPlane:
         if self._parts is None or self._gate is None or self.about is None:
             raise RuntimeError("a connection before the loop")  # can't happen: the gate is opened when all are set
         loop, daemon = self._parts
-        self._subject = Subject(daemon, self.ring, self.records, self.about)
+        self._subject = Subject(daemon, self.ring, self.records, self.about, self.journal)
         return Server(loop, self._subject, self._gate.gone, self.journal)
 
     def _record(self, record: dict[str, object]) -> None:

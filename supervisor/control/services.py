@@ -13,7 +13,7 @@ from supervisor.control import query
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
-from supervisor.control.view import View, names_of, not_ready, service_view
+from supervisor.control.view import View, names_of, not_ready
 from supervisor.control.waiting import disconnected, first_done
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.spec import StopScope
@@ -93,6 +93,16 @@ class Services:
             return json_response(self._accepted(request, names), 202)
         return await self._wait(request, "scale", {"start": up, "stop": gone}, within, names)
 
+    async def rolling(self, request: Request) -> Response:
+        """Restart the instances of a service one at a time, each when the one before is ready."""
+        wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+        name = request.path_params["name"]
+        names = self._subject.orders.resolve(name)
+        rolling = self._subject.rolling.begin(name)
+        if not wait:
+            return json_response(self._accepted(request, names), 202)
+        return await self._answer(request, "rolling-restart", rolling, within, names)
+
     async def _wait(
         self,
         request: Request,
@@ -101,25 +111,38 @@ class Services:
         within: float | None,
         names: tuple[str, ...],
     ) -> Response:
-        """The answer when the order is carried out; a client that goes away meanwhile changes nothing.
+        """The answer when orders are carried out: by the verb whose end is waited for, what they returned."""
+        done = asyncio.ensure_future(self._all_done(attempts))
+        try:
+            return await self._answer(request, verb, done, within, names)
+        finally:
+            done.cancel()
+
+    async def _answer(
+        self,
+        request: Request,
+        verb: str,
+        done: "asyncio.Future[list[str]]",
+        within: float | None,
+        names: tuple[str, ...],
+    ) -> Response:
+        """The answer when something is done; a client that goes away meanwhile changes nothing.
 
         Args:
             request: the client's.
             verb: what was ordered, in words.
-            attempts: by the verb whose end is waited for, what the orders returned.
+            done: is done then; its result are those for whom it ended otherwise.
             within: seconds to wait; None for no limit.
             names: the services that the answer is about.
         """
-        done = asyncio.ensure_future(self._all_done(attempts))
         gone = asyncio.ensure_future(disconnected(request.receive))
         try:
             await first_done(done, gone, within=within)
-            if not done.done():
-                raise ProblemError(504, f"{verb} has not come to its end in time; the order stands")
-            failed = done.result()
         finally:
-            done.cancel()
             gone.cancel()
+        if not done.done():
+            raise ProblemError(504, f"{verb} has not come to its end in time; the order stands")
+        failed = done.result()
         if failed:
             states = ", ".join(f"{name} is {self._state(name)}" for name in failed)
             raise ProblemError(409, f"{verb} ended otherwise: {states}", services=failed)
@@ -131,7 +154,7 @@ class Services:
 
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:
         fleet = self._subject.fleet
-        views = [service_view(fleet, name) for name in names if name in fleet.services]
+        views = [self._subject.view(name) for name in names if name in fleet.services]
         if names == (request.path_params["name"],):
             if not views:
                 raise ProblemError(404, "a reload has removed the service meanwhile")
@@ -154,6 +177,7 @@ class ServiceList:
     """Many services, in slices: nobody waits for a thousand of them, neither the daemon nor its memory."""
 
     def __init__(self, subject: Subject, names: list[str]) -> None:
+        self._subject = subject
         self._fleet = subject.fleet
         self._names = names
 
@@ -165,7 +189,7 @@ class ServiceList:
         opening = b'{"services":['
         for start in range(0, len(self._names), _SLICE):
             slice_ = [name for name in self._names[start : start + _SLICE] if name in self._fleet.services]
-            views = b",".join([encode(service_view(self._fleet, name)) for name in slice_])
+            views = b",".join([encode(self._subject.view(name)) for name in slice_])
             if views:
                 await send({"type": "http.response.body", "body": opening + views, "more_body": True})
                 opening = b","

@@ -7,7 +7,7 @@ import signal
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from supervisor.control.openapi import SERVICE
+from supervisor.control.schemas import SERVICE
 from tests.cli.conftest import Talking
 from tests.helpers.settings import service, table
 

@@ -10,8 +10,9 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from supervisor.control.openapi import SERVICE, document
+from supervisor.control.openapi import document
 from supervisor.control.orders import VERBS
+from supervisor.control.schemas import SERVICE
 from tests.control.conftest import StartControlled
 from tests.helpers.settings import service, table
 from tests.runtime.isolated import ROOT
@@ -41,6 +42,7 @@ def test_every_route_is_in_it() -> None:
         source = file.read()
     found = set(re.findall(r'Route\("([^"]+)"', source))
     found |= {"/v1/services/{name}", "/v1/services/{name}/signal", "/v1/services/{name}/scale"}
+    found |= {"/v1/services/{name}/rolling-restart"}
     found |= {f"/v1/services/{{name}}/{verb}" for verb in VERBS}
     assert set(document()["paths"]) == found
 
