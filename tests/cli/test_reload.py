@@ -76,6 +76,7 @@ def test_json(talk: Talking, start: Launcher) -> None:
         "removed": [],
         "changed": {"web": {"keys": ["command"], "action": "restart"}},
         "supervisor": {"keys": []},
+        "signalled": [],
     }
     assert say.json("reload", "--dry-run") == {**expected, "applied": False}
     assert say.json("reload") == {**expected, "applied": True}

@@ -155,11 +155,11 @@ def test_a_thousand_services(control: StartControlled) -> None:
     assert sum(1 for _ in text_string_to_metric_families(text)) == len(heads)
 
 
+@pytest.mark.container
 def test_as_promtool_sees_it(control: StartControlled) -> None:
     """Prometheus' own tool finds nothing to complain of."""
     promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
+    assert promtool is not None, "promtool is missing: tests/containers/setup installs it"
     daemon, client = control(IGNORE, WEB, service("bad", "false", restart="never"))
     daemon.wait_event("child_exited")
     metrics = client.get("/metrics").body
