@@ -44,11 +44,17 @@ def signal_received(fleet: "Fleet", event: ev.SignalReceived, now: float) -> lis
             return [report, *(again if effects is None else effects)]
         case Forward():
             return [report, *forward(fleet, event.signal, action)]
-        case ReopenLogsAction():
-            return [report, ReopenLogs()]
-        case Reload() | Ignore():
-            pass
-    return [report, ReloadConfiguration()] if isinstance(action, Reload) and fleet.phase is Phase.UP else [report]
+        case Reload() | ReopenLogsAction() | Ignore():
+            return [report, *_upkeep(fleet, action)]
+
+
+def _upkeep(fleet: "Fleet", action: object) -> list[Effect]:
+    """What is read or opened again; not on the way down, where it is about to be closed."""
+    if fleet.phase is not Phase.UP:
+        return []
+    if isinstance(action, Reload):
+        return [ReloadConfiguration()]
+    return [ReopenLogs()] if isinstance(action, ReopenLogsAction) else []
 
 
 def forward(fleet: "Fleet", signal: int, action: Forward) -> list[Effect]:

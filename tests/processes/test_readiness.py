@@ -180,7 +180,8 @@ def test_too_late_again_and_again(start: Launcher) -> None:
     daemon = start.services(
         service(
             "web",
-            *program("speaker"),
+            "sleep",
+            "1000",
             ready={"notify": True},
             start_timeout="50ms",
             restart_delay="1ms",

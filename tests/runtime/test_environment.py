@@ -103,6 +103,18 @@ def test_files_are_read_at_each_start(folder: str) -> None:
     assert complete(wanted)[0] == {"A": "2", "S": "two"}
 
 
+LONGEST = 131_072 - len("S=") - 1
+"""Bytes of the longest value of a variable S, its end counted: MAX_ARG_STRLEN of execve(2)."""
+
+
+def test_a_secret_that_no_program_can_be_given(folder: str) -> None:
+    """One byte more than execve(2) takes is refused before anybody looks for it in the log, by the variable's name."""
+    told: list[str] = []
+    with pytest.raises(SpawnError, match=r"Argument list too long \(for S\)") as caught:
+        complete_environment(spec({}, S=write(folder, "secret", b"x" * (LONGEST + 1))), {}, told.append)
+    assert (caught.value.stage, told) == ("secret", [])
+
+
 @pytest.mark.parametrize(
     ("content", "value"),
     [
@@ -114,7 +126,7 @@ def test_files_are_read_at_each_start(folder: str) -> None:
         (b" x \r\n", " x \r"),
         (b"a\nb\n", "a\nb"),
         (b"\xff\xfe\n", "\udcff\udcfe"),
-        (b"x" * LARGEST, "x" * LARGEST),
+        (b"x" * LONGEST, "x" * LONGEST),
     ],
 )
 def test_one_newline_goes(folder: str, content: bytes, value: str) -> None:
