@@ -24,7 +24,7 @@ ASKED_BY_SHELLS = ("services", "bases")
 """What the scripts of the shells ask for, to offer it."""
 
 LONGEST_TAIL = 10_000
-MOST_REPLICAS = 100_000
+MOST_REPLICAS = 1000
 
 
 class Call(Record):

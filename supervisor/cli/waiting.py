@@ -56,6 +56,7 @@ class Waiting:
 
     Attributes:
         outcomes: by service, as far as they are known.
+        refusals: by path, what the daemon said of orders that it did not take.
     """
 
     def __init__(self, client: Client, progress: Progress, timeout: float | None) -> None:
@@ -65,6 +66,7 @@ class Waiting:
         self._running: dict[Exchange, Target] = {}
         self._events: Exchange | None = None
         self.outcomes: dict[str, Outcome] = {}
+        self.refusals: dict[str, str] = {}
 
     def run(self, targets: Sequence[Target]) -> None:
         """Give these orders, and wait until each has come to an end.
@@ -125,6 +127,10 @@ class Waiting:
 
     def _end(self, exchange: Exchange, target: Target) -> None:
         exchange.close()
+        if exchange.status >= 400 and exchange.status != 504:
+            document = asking.problem(exchange)
+            if "services" not in document:
+                self.refusals[target.path] = str(document.get("detail", exchange.status))
         outcomes = _outcomes(exchange, target)
         self.outcomes |= outcomes
         states = _states(exchange) if self._progress.is_shown else {}

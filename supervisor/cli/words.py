@@ -20,21 +20,39 @@ STYLE = {
 }
 """What the colour of a state means."""
 
+_REASONS = {
+    "spawn-failed": "its process could not be started",
+    "start-timeout": "it was not ready in time",
+    "not-ready": "it ended before it was ready",
+    "unhealthy": "its health probe failed",
+    "watchdog": "its watchdog was not fed in time",
+    "need-failed": "what it needs has failed",
+    "never-due": "its schedule is never due",
+}
+"""Reasons that say more than how the process ended."""
+
 _LIMIT = "its restart limit is reached"
 
 
 def style(service: Service) -> str:
     """Name of the style in which the state is shown."""
-    return "bad" if service.get("healthy") is False else STYLE.get(service["state"], "")
+    if service.get("healthy") is False:
+        return "bad"
+    return "rest" if _is_between_runs(service) else STYLE.get(service["state"], "")
 
 
 def readiness(service: Service) -> str:
     """Whether it does what it is there for: ``yes``, ``no``, ``unhealthy``, or ``-`` where nothing is wanted of it."""
+    if service["state"] in ("stopped", "completed", "failed") or _is_between_runs(service):
+        return "-"
     if service.get("healthy") is False:
         return "unhealthy"
-    if service["state"] in ("stopped", "completed", "failed"):
-        return "-"
     return "yes" if service["ready"] else "no"
+
+
+def _is_between_runs(service: Service) -> bool:
+    """Whether it is scheduled, and waits for its time."""
+    return bool(service["state"] == "waiting" and service.get("next_run"))
 
 
 def why(service: Service) -> str:
@@ -51,21 +69,13 @@ def _reason(service: Service) -> str:
         return ", ".join(part for part in (end or service["reason"], limit) if part)
     if state == "backoff":
         return f"{end or service['reason']}, starts again soon"
-    if state == "waiting":
-        return f"waits for {_need(service['need'])}" if service.get("need") else "waits for its time"
+    if state == "waiting" and not _is_between_runs(service):
+        return f"waits for {service['need']}" if service.get("need") else "waits for what it needs"
     if state == "starting":
         return "not ready yet"
-    if service.get("healthy") is False:
+    if state == "running" and service.get("healthy") is False:
         return "its health probe fails"
     return ""
-
-
-def _need(need: object) -> str:
-    if isinstance(need, list):
-        return ", ".join(map(str, need))
-    if isinstance(need, dict):
-        return ", ".join(f"{name} ({what})" for name, what in need.items())
-    return str(need)
 
 
 def _next_run(service: Service) -> str:
@@ -75,8 +85,8 @@ def _next_run(service: Service) -> str:
 
 def last_end(service: Service) -> str:
     """How its last process ended; empty where that is not known, or was no failure."""
-    if service["reason"] == "spawn-failed":
-        return "its process could not be started"
+    if service["reason"] in _REASONS:
+        return _REASONS[service["reason"]]
     if service["signal_name"]:
         return f"killed by {service['signal_name']}"
     if service["exit_code"]:

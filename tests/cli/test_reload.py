@@ -75,11 +75,21 @@ def test_json(talk: Talking, start: Launcher) -> None:
         "added": [],
         "removed": [],
         "changed": {"web": {"keys": ["command"], "action": "restart"}},
-        "supervisor": {"keys": []},
         "signalled": [],
+        "supervisor": {"keys": []},
     }
     assert say.json("reload", "--dry-run") == {**expected, "applied": False}
     assert say.json("reload") == {**expected, "applied": True}
+
+
+def test_who_is_told_by_a_signal(talk: Talking, start: Launcher) -> None:
+    """A service that does not change, and has a ``reload-signal``, is named as well."""
+    armed = ["sh", "-c", "trap 'echo told' HUP; echo armed; while :; do sleep 0.05; done"]
+    daemon, say, _ = begin(talk, start, service("proxy", *armed, reload_signal="SIGHUP"))
+    daemon.wait_line("armed")
+    done = say("reload")
+    assert (done.code, done.stdout) == (0, "told     proxy  does not change; gets its reload-signal\n")
+    daemon.wait_line("told")
 
 
 def test_what_is_wrong(talk: Talking, start: Launcher) -> None:

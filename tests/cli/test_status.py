@@ -237,9 +237,10 @@ def test_watching_in_a_pipe(talk: Talking) -> None:
         running.wait_for('"state": "stopped"')
         running.press("\x03")
         assert running.wait() == -signal.SIGINT
-        states = [json.loads(line)["services"][0]["state"] for line in running.text.splitlines()]
+        lines = running.text.splitlines()
+    states = [json.loads(line)["services"][0]["state"] for line in lines]
     assert (states[0], states[-1]) == ("running", "stopped")
-    assert all(left != right for left, right in itertools.pairwise(states))
+    assert all(left != right for left, right in itertools.pairwise(lines))
 
 
 def test_a_thousand_services(talk: Talking) -> None:

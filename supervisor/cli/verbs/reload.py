@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from supervisor.cli.calls import Call
 
 _ACTIONS = {"restart": "is restarted", "signal": "is told by a signal", "none": "goes on as it is"}
-_STYLES = {"added": "good", "removed": "bad", "changed": "busy", "daemon": "busy"}
+_STYLES = {"added": "good", "removed": "bad", "changed": "busy", "told": "busy"}
 
 
 def reload(call: Call) -> int:
@@ -49,6 +49,7 @@ def _print(changes: dict[str, Any]) -> None:
         rows.append(
             ("changed", name, f"{', '.join(change['keys'])}: {_ACTIONS.get(change['action'], change['action'])}")
         )
+    rows += [("told", name, "does not change; gets its reload-signal") for name in changes.get("signalled", ())]
     if changes["supervisor"]["keys"]:
         rows.append(("changed", "[supervisor]", f"{', '.join(changes['supervisor']['keys'])}: in force at once"))
     screen = look(1)
