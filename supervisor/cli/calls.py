@@ -67,6 +67,8 @@ def parse_call(argv: list[str]) -> Call:
         parser.error(
             "name the services that are meant, or say --all" if not call.names else "names, or --all: not both"
         )
+    if call.rolling and not call.waits:
+        parser.error("--rolling waits for each before the next, and --no-wait is not to: one of them")
     if call.timeout is not None and not call.waits:
         parser.error("--timeout is for those who wait, and --no-wait is not to: one of them")
     return call

@@ -46,6 +46,7 @@ def test_what_is_meant(argv: list[str], expected: dict[str, Any]) -> None:
         (["start"], ["name the services", "--all"]),
         (["stop", "web", "--all"], ["not both"]),
         (["stop", "web", "--no-wait", "--timeout", "3s"], ["--timeout", "--no-wait"]),
+        (["restart", "web", "--rolling", "--no-wait"], ["--rolling", "--no-wait"]),
         (["stop", "web", "--timeout", "30"], ['found "30"', 'did you mean "30s"?']),
         (["stop", "web", "--timeout", "0s"], ["longer than 0s"]),
         (["signal", "web"], ["'web' is no signal name"]),
