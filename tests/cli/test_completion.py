@@ -136,7 +136,7 @@ def test_in_zsh(shell: dict[str, str]) -> None:
     running = Running(["zsh", "-i"], {**shell, "TERM": "dumb"}, ("terminal", "terminal"), (200, 50))
     try:
         running.wait_for("ready> ")
-        for typed, expected in (
+        cases = (
             ("pausevisor shutd\t", "shutdown"),
             ("pausevisor stop da\t", "database"),
             ("pausevisor signal WIN\t", "WINCH"),
@@ -145,12 +145,13 @@ def test_in_zsh(shell: dict[str, str]) -> None:
             ("pausevisor stop w\t\t", "worker"),
             ("pausevisor run -- trunc\t", "truncate"),
             ("pausevisor run -- ls /etc/passw\t", "/etc/passwd"),
-        ):
+        )
+        for number, (typed, expected) in enumerate(cases):
             running.press(typed)
             running.wait_for(expected)
-            running.press("\x15\r")
+            running.press(f"\x15print -r -- 'over'-{number}\r")  # as typed it has quotes: only what is printed has none
+            running.wait_for(f"over-{number}")
             running.terminal.raw.clear()
-            running.wait_for("ready> ")
     finally:
         running.press("\x15exit\r")
         running.end()
