@@ -103,7 +103,8 @@ class FileWriter(Buffered):
         """
         deadline = time.monotonic() + timeout
         tried = False
-        while self._size and not (self.down and tried):
+        # A thread that is at it is waited for though the file fails: it takes half a line back out of the file.
+        while self._busy or (self._size and not (self.down and tried)):
             if not self._busy:
                 tried = True
                 self._push()

@@ -328,6 +328,21 @@ def test_the_end_with_a_full_disk(on: Bench, path: str) -> None:
     assert [event for event, _ in on.told] == ["sink_failed", "log_lines_dropped"]
 
 
+def test_the_end_of_a_file_that_has_failed_before(on: Bench, path: str) -> None:
+    """The last try is waited for: left alone it might leave the beginning of a line in the file."""
+    made = target(on, FileSink(path))
+    with largest_file(0):
+        made.lines("web", 1, "stdout", [b"one"])
+        on.until(lambda: bool(made.down), "the file has failed")
+        gate = stall(made)
+        threading.Timer(0.2, gate.open.set).start()
+        assert not made.flush(10)
+        assert gate.entered.is_set()
+        assert gate.open.is_set()
+        assert not made.flush(10)  # once more it is nobody's turn
+    made.tell()
+
+
 # -- the log itself ----------------------------------------------------------------------------------------------
 
 

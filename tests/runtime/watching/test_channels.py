@@ -287,7 +287,8 @@ def test_a_flood_is_bounded(bench: Bench) -> None:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert 0 < len(bench.world.events) <= 16 * (seconds / 0.015 + 2)  # loops round timers to milliseconds
+    # A pause is 20 ms, but a timer counts from where the loop's time stood: a quarter of it is left to that.
+    assert 0 < len(bench.world.events) <= 16 * (seconds / 0.005 + 2)
     assert busy < seconds / 2
     assert len(late) > 5
     assert sorted(late)[len(late) // 2] < 0.02
