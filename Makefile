@@ -1,6 +1,6 @@
 # make run               the demo
 # make test              sets up .venv and passes the tests
-# make test-pythons      the same tests on every other CPython 3.11+ that is installed
+# make test-pythons      the same tests on every other CPython 3.11+ that is installed, with one event loop
 # make lint              ruff and mypy
 # make test-containers   podman, docker and systemd for real; needs root for the set-up
 # make bench             the figures, side by side with the peers that are installed

@@ -22,6 +22,28 @@ for _signal in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
         signal.signal(_signal, signal.SIG_DFL)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the other interpreters are tested with: they differ in asyncio, and not in uvloop."""
+    parser.addoption(
+        "--one-of-each",
+        action="store_true",
+        help="run a test that is made for both event loops and both places with asyncio and as PID 1 only",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, with --one-of-each, every test with uvloop or beside another init."""
+    if not config.getoption("--one-of-each"):
+        return
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        parameters = item.name.rstrip("]").split("[")[-1].split("-")
+        (left_out if {"uvloop", "beside"} & set(parameters) else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note a failure, so that the daemons of a failed test are ended without being judged as well."""

@@ -158,7 +158,11 @@ def test_silent_for_too_long(start: Launcher, place: How, loop: str) -> None:
     """A service that stops saying that it is alive gets ABRT, and another one takes its place."""
     daemon = start.services(
         service(
-            "web", *program("speaker", "show:WATCHDOG_USEC", "send:WATCHDOG=1"), watchdog="300ms", restart_delay="1ms"
+            "web",
+            *program("speaker", "show:WATCHDOG_USEC", "send:WATCHDOG=1"),
+            watchdog="300ms",
+            stop_timeout="500ms",
+            restart_delay="1ms",
         ),
         options=("--loop", loop),
         how=place,
@@ -179,14 +183,14 @@ def test_alive(start: Launcher, place: How, loop: str) -> None:
             "web",
             *program("speaker", "send:READY=1", "every:WATCHDOG=1", "USR1=send:WATCHDOG=trigger", "ABRT=exit:3"),
             ready={"notify": True},
-            watchdog="2s",
+            watchdog="1s",
             restart="never",
         ),
         options=("--loop", loop),
         how=place,
     )
     daemon.wait_event("service_ready")
-    assert not daemon.streams["stdout"].wait(lambda: bool(daemon.events("watchdog_expired")), 4)
+    assert not daemon.streams["stdout"].wait(lambda: bool(daemon.events("watchdog_expired")), 2.5)
     daemon.kill(daemon.wait_event("child_started")["pid"], "USR1")
     daemon.wait_event("watchdog_expired")
     assert daemon.wait() == 3
