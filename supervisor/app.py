@@ -14,12 +14,9 @@ from importlib.machinery import PathFinder
 
 from supervisor import __version__
 from supervisor.core.fleet import Fleet
-from supervisor.core.record import Record, replace
-from supervisor.core.spec import ControlSpec, FileSink, FleetSpec, LogSpec, ServiceSpec
-from supervisor.logs.capture import Capture
-from supervisor.logs.journal import Journal
-from supervisor.logs.places import Places
-from supervisor.logs.sink import Sink, is_file, open_sink
+from supervisor.core.record import Record
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, ServiceSpec
+from supervisor.logs.daemon_log import DaemonLog
 from supervisor.runtime.cgroups import ControlGroups
 from supervisor.runtime.driver import Driver, Outside
 from supervisor.runtime.kernel import Kernel
@@ -36,22 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from supervisor.control.listener import Opened
     from supervisor.control.plane import ControlPlane
     from supervisor.control.plane import Neighbours as ControlNeighbours
     from supervisor.control.reloading import Reloader
     from supervisor.core import events as ev
-    from supervisor.core.spec import Destination
-    from supervisor.logs.sinks.writer import FileLog
+    from supervisor.logs.journal import Journal
     from supervisor.logs.termination import Witness
     from supervisor.runtime.config_watch import ConfigWatch
 
 _RESERVE = 20
 """Descriptors for the event loop, the signals and what is made at the first need."""
-
-_STALLED_AFTER = 1.0
-"""Seconds without a byte read by whoever reads our output, after which the end waits for it no longer."""
-
 
 _TERMINATION_LOG = "/dev/termination-log"
 """The default of Kubernetes."""
@@ -87,29 +78,16 @@ class StartError(Exception):
 class Daemon:
     """The objects, and the strings between them."""
 
-    def __init__(self, plan: Plan, sink: Sink | FileLog, opened: Opened | None) -> None:
+    def __init__(self, plan: Plan, log: DaemonLog) -> None:
         self._plan = plan
-        self._sink = sink
+        self._log = log
+        self._journal = log.journal
+        self._control = _open_control(plan.control, log.journal)
         self._loop: Any = None
         self._config_watch: ConfigWatch | None = None
         self._config_known = self._look_at_config()
         self._exit_code = 70
         self._single = any(spec.transparent for spec in plan.fleet.services.values())
-        self._format = plan.log.format or ("console" if sink.is_terminal else "json")
-        self._journal = Journal(
-            sink,
-            level=plan.log.level,
-            max_record=plan.log.max_record,
-            hold=self._format != "json" or plan.log.schema != "native",
-            fallback=Sink(2) if plan.log.to == "stdout" else None,
-        )
-        self._control = _make_control(opened, self._journal)
-        if plan.log.redact:
-            self._journal.redact(plan.log.redact)
-        if plan.log.targets:
-            self._journal.keep()
-        self._places = Places(self._journal, sink)
-        self._capture = Capture(self._journal, sink, max_record=plan.log.max_record, targets=self._places)
         kernel = Kernel()
         terminal = controlling_terminal() if self._single else None
         self._job_control = JobControl(kernel, terminal) if terminal is not None else None
@@ -121,18 +99,18 @@ class Daemon:
                 kernel=kernel,
                 journal=self._journal,
                 handle=self._handle,
-                listen=self._capture.listen,
+                listen=log.capture.listen,
                 run=self._run_helper,
             )
         )
         self._launcher = ProgramLauncher(
-            self._capture,
+            log.capture,
             terminal,
             self._launched,
             watches=self._watches,
             redact=self._journal.add_secret,
             groups=groups,
-            output_closed=lambda: self._places.end(_STALLED_AFTER),
+            output_closed=log.output_closed,
         )
         self._driver = Driver(
             fleet,
@@ -143,7 +121,7 @@ class Daemon:
                 manager=Manager(os.environ.get(NOTIFY_SOCKET)),
                 reload=self._reload,
                 finished=self._finished,
-                reopen_logs=self._places.reopen,
+                reopen_logs=log.places.reopen,
                 job_control=self._job_control,
                 groups=groups,
                 watches=self._watches,
@@ -167,17 +145,9 @@ class Daemon:
             self._journal.emit("warning", "supervisor_warning", message=message)
             self._loop = make_loop("asyncio")
         self._loop.set_exception_handler(self._loop_error)
-        from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
         from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, after the first programs run
 
-        schema = self._plan.log.schema
-        renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
-        self._journal.use(renderer, plain=self._format != "json", schema=schema)
-        self._sink.attach(self._loop)
-        self._places.attach(self._loop, log_is_file=not isinstance(self._sink, Sink))
-        if self._plan.log.targets:
-            self._places.mirror(self._plan.log.targets, make_renderer(self._plan.log.format or "json", terminal=False))
-        self._capture.attach(self._loop)
+        self._log.attach(self._loop)
         self._watches.attach(self._loop)
         self._driver.attach(self._loop, SignalSource())
         if self._control is not None:
@@ -275,9 +245,9 @@ class Daemon:
         return ControlNeighbours(
             driver=self._driver,
             reloader=self._reloader(),
-            tails=self._capture.tails,
-            tally=self._capture.tally,
-            reopen_logs=self._places.reopen,
+            tails=self._log.capture.tails,
+            tally=self._log.capture.tally,
+            reopen_logs=self._log.places.reopen,
         )
 
     def _reloader(self) -> Reloader:
@@ -301,15 +271,12 @@ class Daemon:
         self._journal.emit("error", "internal_error", where="event loop", error=text)
 
     def _end(self) -> int:
-        """Say why, and give the reader of our output the rest, unless it has stopped reading."""
+        """Say why, and leave nothing behind."""
         if self._witness is not None:
             self._witness.write(termination_path(self._plan.fleet), self._exit_code)
         if self._control is not None:
             self._control.close()
-        pending = self._sink.pending
-        while pending and not self._sink.flush(_STALLED_AFTER) and self._sink.pending < pending:
-            pending = self._sink.pending
-        self._places.flush(_STALLED_AFTER)
+        self._log.finish()
         if self._job_control is not None:
             self._job_control.take_back()
         return self._exit_code
@@ -322,24 +289,17 @@ def _reserve() -> list[int]:
         raise StartError(f"too few descriptors: {error.strerror}; raise the limit of open files") from None
 
 
-def _open_control(spec: ControlSpec) -> Opened | None:
-    """The control sockets; None where none is wanted, and then nothing of the control plane is imported."""
+def _open_control(spec: ControlSpec, journal: Journal) -> ControlPlane | None:
+    """What is behind the control sockets; None where none is wanted, and then nothing of it is imported."""
     if spec == ControlSpec(socket=""):
         return None
     from supervisor.control.listener import AlreadyRunningError, open_listeners  # noqa: PLC0415 - see above
+    from supervisor.control.plane import ControlPlane  # noqa: PLC0415 - see above
 
     try:
-        return open_listeners(spec, os.environ)
+        return ControlPlane(open_listeners(spec, os.environ), journal)
     except AlreadyRunningError as error:
         raise StartError(str(error)) from None
-
-
-def _make_control(opened: Opened | None, journal: Journal) -> ControlPlane | None:
-    if opened is None:
-        return None
-    from supervisor.control.plane import ControlPlane  # noqa: PLC0415 - where a control socket is wanted
-
-    return ControlPlane(opened, journal)
 
 
 def termination_path(fleet: FleetSpec) -> str:
@@ -349,25 +309,6 @@ def termination_path(fleet: FleetSpec) -> str:
     return _TERMINATION_LOG if os.access(_TERMINATION_LOG, os.W_OK) else ""
 
 
-def _open_log(log: LogSpec) -> tuple[Sink | FileLog, tuple[Destination, ...]]:
-    """Open the log; it, and the targets that are left. A file is written by a thread: disks may stall.
-
-    Raises:
-        OSError: it can't be written to.
-    """
-    rest = log.targets
-    if log.to:
-        file = FileSink(log.to, max_size=None) if is_file(log.to) else None
-    else:
-        file = next((target for target in rest if isinstance(target, FileSink)), None)
-        rest = tuple(target for target in rest if target is not file)
-    if file is None:
-        return open_sink(log.to or os.devnull), rest
-    from supervisor.logs.sinks.writer import FileLog  # noqa: PLC0415 - only for who has the log in a file
-
-    return FileLog(file), rest
-
-
 def run(plan: Plan) -> NoReturn:
     """Be the daemon; exits with its exit code. Standard streams are open, dispositions default, signals blocked.
 
@@ -375,16 +316,14 @@ def run(plan: Plan) -> NoReturn:
         StartError: something the daemon needs is missing; nothing was started.
     """
     try:
-        sink, rest = _open_log(plan.log)
+        log = DaemonLog(plan.log)
     except OSError as error:
         where = error.filename or plan.log.to
         raise StartError(f"cannot write the log to {where!r}: {error.strerror}") from None
-    plan = replace(plan, log=replace(plan.log, targets=rest))
     mode = become_reaper()
     if plan.parent_death_signal is not None:
         from supervisor.runtime.libc import PR_SET_PDEATHSIG, prctl  # noqa: PLC0415 - ctypes, only where asked for
 
         prctl(PR_SET_PDEATHSIG, plan.parent_death_signal)
-    opened = _open_control(plan.control)
     os.chdir("/")
-    os._exit(Daemon(plan, sink, opened).run(mode))  # nothing is left to finalise, and nothing may hold us up now
+    os._exit(Daemon(plan, log).run(mode))  # nothing is left to finalise, and nothing may hold us up now
