@@ -113,7 +113,7 @@ class Journal:
 
         Args:
             level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``; below the least level nothing happens.
-            event: its name; :mod:`supervisor.logs.schema` lists all of them, and their fields.
+            event: its name; :mod:`supervisor.logs.catalogue` lists all of them, and their fields.
             fields: in the order in which they will stand; values are what JSON has (see ``encode``).
         """
         if LEVELS[level] < self._least:

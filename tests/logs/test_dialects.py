@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from supervisor.core.spec import JsonLines, LineLevels, ServiceLog
+from supervisor.logs.catalogue import EVENTS
 from supervisor.logs.dialects import DIALECTS
 from supervisor.logs.lines import Fragment
 from supervisor.logs.output import OutputLines
-from supervisor.logs.schema import EVENTS
 from supervisor.logs.structured import make_renderer
 from tests.logs.support import STAMP, STAMP_TEXT, parse
 from tests.logs.test_schema import example

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from supervisor.logs.catalogue import EVENTS, STATES
 from supervisor.logs.encode import encode
+from supervisor.logs.fields import COMMON
 from supervisor.logs.output import OutputLines
-from supervisor.logs.schema import COMMON, EVENTS, STATES, event_schema, markdown
+from supervisor.logs.schema import event_schema, markdown
 from supervisor.logs.structured import FORMATS, make_renderer
 from tests.logs.support import STAMP_TEXT, parse
 

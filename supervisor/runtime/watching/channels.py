@@ -44,11 +44,6 @@ def needs_inbox(spec: ServiceSpec) -> bool:
     return spec.watchdog is not None or (spec.ready is not None and isinstance(spec.ready.probe, NotifyProbe))
 
 
-def needs_pipe(spec: ServiceSpec) -> bool:
-    """Whether the service is given a descriptor to write a line to."""
-    return spec.ready is not None and isinstance(spec.ready.probe, FdProbe)
-
-
 class Channel:
     """What one start of a service has.
 

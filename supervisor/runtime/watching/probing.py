@@ -65,10 +65,6 @@ class Probing:
         self._loop = loop
         self._armed: dict[str, tuple[Wanted, Armed]] = {}
 
-    def knows(self, name: str) -> bool:
-        """Whether anything is armed for a service."""
-        return name in self._armed
-
     def follow(self, name: str, spec: ServiceSpec | None, service: Service | None) -> None:
         """Arm and disarm what this state asks for."""
         wanted = None if spec is None or service is None else _wanted(spec, service)
