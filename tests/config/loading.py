@@ -3,10 +3,13 @@
 import os
 import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
+from supervisor.config.fields import FILE, homes
 from supervisor.config.load import ConfigError, Settings, load
+from supervisor.config.problems import Invalid, Place, Scope
 from supervisor.core.spec import ServiceSpec
 
 WEB = '[services.web]\ncommand = ["web"]\n'
@@ -41,3 +44,12 @@ def write(folder: str | os.PathLike[str], **files: str) -> str:
         with open(os.path.join(folder, f"{name}.toml"), "w", encoding="utf-8") as file:
             file.write(text)
     return os.fspath(folder)
+
+
+def accepts(document: dict[str, Any]) -> bool:
+    """Whether the loader takes a document, apart from what only the whole file can tell."""
+    try:
+        FILE.parse(document, Place("file", "", Scope(environ={}, directory="/", homes=homes())))
+    except Invalid:
+        return False
+    return True

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.config.fields import FILE, LOG, SUPERVISOR, homes
+from supervisor.config.fields import LOG, SUPERVISOR
 from supervisor.config.output_fields import SERVICE_LOG
-from supervisor.config.problems import Invalid, Place, Scope
+from supervisor.config.problems import Place, Scope
 from supervisor.config.schema import config_schema
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.shapes import Field, Table
 from supervisor.core.signals import CATCHABLE, NUMBERS, RTMAX, RTMIN
 from supervisor.core.spec import FleetSpec, LogSpec, ServiceLog, ServiceSpec
-from tests.config.loading import WEB, load_text, web
+from tests.config.loading import WEB, accepts, load_text, web
 from tests.config.test_load import EVERYTHING
 
 VALIDATOR = jsonschema.Draft202012Validator(config_schema())
@@ -155,15 +155,6 @@ VALUES: list[Any] = [
     {"cpu-max": 2},
 ]
 """Values of every kind, right here and wrong there; those that only the loader can judge are left out."""
-
-
-def accepts(document: dict[str, Any]) -> bool:
-    """Whether the loader takes a document, apart from whether the services it names exist."""
-    try:
-        FILE.parse(document, Place("file", "", Scope(environ={}, directory="/", homes=homes())))
-    except Invalid:
-        return False
-    return True
 
 
 def rows() -> list[tuple[str, Field]]:

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.config.fields import FILE, homes
-from supervisor.config.problems import Invalid, Place, Scope
 from supervisor.config.schema import config_schema
 from supervisor.core.record import replace
 from supervisor.core.spec import (
@@ -26,7 +24,7 @@ from supervisor.core.spec import (
     Ready,
     TcpProbe,
 )
-from tests.config.loading import WEB, load_text, problems, web
+from tests.config.loading import WEB, accepts, load_text, problems, web
 
 VALIDATOR = jsonschema.Draft202012Validator(config_schema())
 
@@ -213,15 +211,6 @@ def test_lines_that_nobody_reads_are_not_searched() -> None:
         assert web(f'{line}{stream} = "null"\n').ready == Ready(LogProbe("x"))
     (found,) = problems(f'{WEB}{line}stdout = "null"\nstderr = "inherit"\n')
     assert found == 'services.web.ready.log: no line of the service is read; allowed with stdout or stderr = "log"'
-
-
-def accepts(document: dict[str, Any]) -> bool:
-    """Whether the loader takes a document."""
-    try:
-        FILE.parse(document, Place("file", "", Scope(environ={}, directory="/", homes=homes())))
-    except Invalid:
-        return False
-    return True
 
 
 _VALUES = st.sampled_from(

@@ -9,27 +9,13 @@ from dataclasses import replace
 import pytest
 
 from supervisor.runtime.cgroups import read_lines
-from supervisor.runtime.hierarchy import UnavailableError, own_group
+from supervisor.runtime.hierarchy import own_group
 from tests.harness import Daemon, How, Launcher
 from tests.helpers import procfs
+from tests.helpers.cgroups import WRITABLE
 from tests.helpers.settings import program, service, table
 
 V1_MEMORY = "/sys/fs/cgroup/memory"
-
-
-def problem() -> str:
-    """Why no group can be made here; empty where it can."""
-    try:
-        path = f"{own_group()}/pausevisor-try-{os.getpid()}"
-        os.mkdir(path)
-        os.rmdir(path)
-    except (UnavailableError, OSError) as error:
-        return str(error)
-    return ""
-
-
-PROBLEM = problem()
-WRITABLE = pytest.mark.skipif(bool(PROBLEM), reason=f"no cgroup v2 to write: {PROBLEM}")
 
 
 def group_of(pid: int) -> str:

@@ -17,25 +17,11 @@ from supervisor.runtime.confinement import confine
 from supervisor.runtime.failure import SpawnError
 from supervisor.runtime.hierarchy import UnavailableError, own_group
 from tests.helpers import procfs
+from tests.helpers.cgroups import WRITABLE
 from tests.runtime.isolated import run_isolated
 from tests.runtime.spawning import ENVIRONMENT, Spawner
 
 WEB = ServiceSpec(name="web", command=("web",), cgroup=Cgroup())
-
-
-def problem() -> str:
-    """Why no group can be made here; empty where it can."""
-    try:
-        path = f"{own_group()}/pausevisor-test-{os.getpid()}"
-        os.mkdir(path)
-        os.rmdir(path)
-    except (UnavailableError, OSError) as error:
-        return str(error)
-    return ""
-
-
-PROBLEM = problem()
-WRITABLE = pytest.mark.skipif(bool(PROBLEM), reason=f"no cgroup v2 to write: {PROBLEM}")
 
 
 class Ground:
