@@ -22,7 +22,6 @@ CORE_LIBRARIES = {
     "heapq",
     "itertools",
     "typing",
-    "zlib",
 }
 """All that the pure room may use: none of it does I/O, knows the time or the processes."""
 

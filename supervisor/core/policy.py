@@ -1,11 +1,9 @@
 """Restart policy as functions of numbers: whether, and after how long.
 
 Jitter keeps services that failed together from coming back together (and so does each container: the salt differs).
-It is computed, not drawn, so that the core stays a function of its arguments.
 """
 
-from zlib import crc32
-
+from supervisor.core.chance import share
 from supervisor.core.spec import Restart, RestartLimit, ServiceSpec
 
 JITTER = 0.1
@@ -53,5 +51,4 @@ def _doubled(delay: float, times: int, longest: float) -> float:
 
 
 def _jittered(delay: float, name: str, streak: int, salt: int) -> float:
-    fraction = crc32(f"{salt}:{name}:{streak}".encode()) / 0xFFFFFFFF
-    return delay * (1 - JITTER + 2 * JITTER * fraction)
+    return delay * (1 - JITTER + 2 * JITTER * share(salt, name, streak))

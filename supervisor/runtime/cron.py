@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, tzinfo
-from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from supervisor.core.chance import share
 from supervisor.core.spec import Schedule
 
 _LOCALTIME = "/etc/localtime"
@@ -37,7 +37,7 @@ def written(schedule: Schedule, at: float) -> str:
 
 def delayed(schedule: Schedule, name: str, at: float, salt: int) -> float:
     """When a run of this time begins: later by its share of the jitter, another one each time and everywhere."""
-    return at + schedule.jitter * crc32(f"{salt}:{name}:{at}".encode()) / 0xFFFFFFFF
+    return at + schedule.jitter * share(salt, name, at)
 
 
 def _zone(name: str) -> tzinfo:

@@ -1,10 +1,13 @@
 """Restart policy: whether, and after how long."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.core import policy
+from supervisor.core.chance import share
 from supervisor.core.spec import Restart, RestartLimit, ServiceSpec
 
 SPEC = ServiceSpec(name="web", command=("true",), restart_delay=0.2, restart_max_delay=30.0)
@@ -38,6 +41,24 @@ def test_jitter_differs_between_services_and_daemons() -> None:
     other = ServiceSpec(name="db", command=("true",))
     assert policy.restart_delay(SPEC, 0, 1) != policy.restart_delay(other, 0, 1)
     assert policy.restart_delay(SPEC, 0, 1) != policy.restart_delay(SPEC, 0, 2)
+
+
+def test_jitter_of_similar_names_is_not_alike() -> None:
+    """However alike two names are, their delays are not close to each other restart after restart."""
+    specs = [ServiceSpec(name=f"web#{number}", command=("true",)) for number in range(100)]
+    delays = [[policy.restart_delay(spec, 0, salt) for salt in range(8)] for spec in specs]
+    width = 2 * policy.JITTER * SPEC.restart_delay
+    for first, second in itertools.combinations(delays, 2):
+        assert max(abs(a - b) for a, b in zip(first, second, strict=True)) > width / 50
+
+
+def test_jitter_is_spread_evenly() -> None:
+    """A tenth of many services falls into each tenth of the time."""
+    counts = [0] * 10
+    for number in range(2000):
+        counts[int(share(7, f"web#{number}", 0) * 10)] += 1
+    assert min(counts) > 150
+    assert max(counts) < 250
 
 
 def test_no_delay_stays_no_delay() -> None:
