@@ -57,7 +57,13 @@ def ecs(record: Mapping[str, object], child: Mapping[str, object]) -> Record:
     if isinstance(duration, int | float):
         made["event.duration"] = round(duration * 1e9)  # nanoseconds
     made["ecs.version"] = _ECS_VERSION
-    return _with_child(made, record, child, "message")
+    # A name with a dot is an object in the index: under the name of that object no other value can be indexed.
+    objects = frozenset(name.partition(".")[0] for name in made if "." in name)
+    apart = {
+        free_name(PREFIX + name, child) if name in objects and not isinstance(value, dict) else name: value
+        for name, value in child.items()
+    }
+    return _with_child(made, record, apart)
 
 
 _GCP = {"timestamp": "time", "level": "severity"}
@@ -71,16 +77,23 @@ def gcp(record: Mapping[str, object], child: Mapping[str, object]) -> Record:
     labels = {key: record[key] for key in _GCP_LABELS if key in record}
     if labels:
         made["logging.googleapis.com/labels"] = labels
-    return _with_child(made, record, child, "message")
+    return _with_child(made, record, child)
 
 
-def _with_child(made: Record, record: Mapping[str, object], child: Mapping[str, object], message: str) -> Record:
-    fields = dict(child)
-    text = fields.pop("message", fields.pop("msg", None)) if fields else headline(record)
-    made |= {free_name(name, made): value for name, value in fields.items() if name != message}
+def _with_child(made: Record, record: Mapping[str, object], child: Mapping[str, object]) -> Record:
+    text, fields = _apart(record, child)
+    made |= {free_name(name, made): value for name, value in fields.items()}
     if text is not None:
-        made[message] = text
+        made["message"] = text
     return made
+
+
+def _apart(record: Mapping[str, object], child: Mapping[str, object]) -> tuple[object, Record]:
+    """What the message is, None for none, and the other members of the child's object."""
+    fields = dict(child)
+    if not fields:
+        return headline(record), fields
+    return fields.pop("message" if "message" in fields else "msg", None), fields
 
 
 _OTEL = {
@@ -105,8 +118,7 @@ def otel(record: Mapping[str, object], child: Mapping[str, object]) -> Record:
     level = str(record["level"])
     own = {key: value for key, value in record.items() if key not in ("timestamp", "level", "event", "message")}
     attributes = {_OTEL.get(key, f"pausevisor.{key}"): value for key, value in own.items() if key != "service"}
-    fields = dict(child)
-    body = fields.pop("message", fields.pop("msg", None)) if fields else headline(record)
+    body, fields = _apart(record, child)
     attributes |= {free_name(name, attributes): value for name, value in fields.items()}
     log: Record = {
         "timeUnixNano": _nanoseconds(str(record["timestamp"])),
@@ -131,16 +143,21 @@ def _pairs(attributes: Mapping[str, object]) -> list[Record]:
 
 
 def _any_value(value: object) -> Record:
-    """AnyValue of OTLP/JSON: whole numbers are strings there, as protobuf's mapping of 64 bits asks."""
+    """AnyValue of OTLP/JSON: whole numbers are strings there, as protobuf's mapping of 64 bits asks.
+
+    A number of more bits is text: as a number the collector would refuse it, and the whole line with it.
+    """
     if value is None:
         return {}
     make = _ANY_VALUES.get(type(value))
     return make(value) if make is not None else {"stringValue": str(value)}
 
 
+_INT64 = 1 << 63
+
 _ANY_VALUES: dict[type, Callable[[Any], Record]] = {
     bool: lambda value: {"boolValue": value},
-    int: lambda value: {"intValue": str(value)},
+    int: lambda value: {"intValue" if -_INT64 <= value < _INT64 else "stringValue": str(value)},
     float: lambda value: {"doubleValue": value},
     list: lambda value: {"arrayValue": {"values": [_any_value(item) for item in value]}},
     dict: lambda value: {"kvlistValue": {"values": _pairs(value)}},

@@ -36,7 +36,7 @@ _CONTROL = re.compile("\x1b\\[[0-9;:]*m|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 _NOT_A_KEY = re.compile(r"[^\w.@/#-]|^$")
 """What a name may not hold in logfmt; a child's own may hold anything."""
 
-_SHOWN = frozenset({*_COMMON, "service", "pid", "stream", "message", "msg", "id", "part", "parts"})
+_SHOWN = frozenset({*_COMMON, "service", "pid", "stream", "id", "part", "parts"})
 """Fields of a line that the console has a place for, or leaves out."""
 
 _SHORT = {"\t": "\\t", "\r": "\\r", "\n": "\\n"}
@@ -190,14 +190,15 @@ class _Console:
         return text
 
     def _line(self, record: Record) -> str:
-        service, message = str(record["service"]), record.get("message", record.get("msg"))
+        service, said = str(record["service"]), "message" if "message" in record else "msg"
+        message = record.get(said)
         self._width = max(self._width, min(len(service), self._WIDTH_MAX))
         first, *more = ("" if message is None else _text(message)).split("\n")
         part = f" [{record['part']}/{record.get('parts', '?')}]" if "part" in record else ""
         bar = self._style("stderr", "!") if record["stream"] == "stderr" else self._style("dim", "|")
         name = self._style(self._hue(service), f"{service:>{self._width}}") + f" {bar} "
         level = "" if record["level"] == "info" else self._style(str(record["level"]), f"{record['level']} ")
-        pairs = [self._pair(_escape(key), value) for key, value in record.items() if key not in _SHOWN]
+        pairs = [self._pair(_escape(key), value) for key, value in record.items() if key not in _SHOWN and key != said]
         text = " ".join([self._printable(first), *pairs] if first else pairs)
         time = self._style("dim", str(record["timestamp"])[11:23])
         line = f"{time} {name}{level}{text}{self._style('dim', part)}"

@@ -145,6 +145,39 @@ def test_otel_lines() -> None:
 
 
 @pytest.mark.parametrize("schema", DIALECTS)
+def test_a_second_message_is_kept(schema: str) -> None:
+    """`message` is the message; a `msg` beside it is a field like any other, in whatever order they stand."""
+    for text in (b'{"msg":"short","message":"long"}', b'{"message":"long","msg":"short"}'):
+        written = line(schema, text)
+        if schema == "otel":
+            (record,) = written["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+            written = flat(record["attributes"]) | {"message": record["body"]["stringValue"]}
+        assert (written["message"], written["msg"]) == ("long", "short")
+
+
+def test_ecs_names_of_objects() -> None:
+    """An index that has an object of a name refuses a record with anything else there: it gets a name of its own."""
+    merged = line("ecs", b'{"log":"y","process":{"thread":{"id":1}},"ecs":1,"pausevisor":null,"child_log":2}')
+    assert {name: value for name, value in merged.items() if "." not in name and name != "@timestamp"} == {
+        "child_child_log": "y",
+        "process": {"thread": {"id": 1}},
+        "child_ecs": 1,
+        "child_pausevisor": None,
+        "child_log": 2,
+    }
+
+
+def test_otel_large_numbers() -> None:
+    """Of a number that is no 64 bit integer the collector's parser says that the whole line is none."""
+    written = line("otel", b'{"most":9223372036854775807,"more":9223372036854775808,"least":-9223372036854775808}')
+    (record,) = written["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    values = {pair["key"]: pair["value"] for pair in record["attributes"]}
+    assert values["most"] == {"intValue": "9223372036854775807"}
+    assert values["more"] == {"stringValue": "9223372036854775808"}
+    assert values["least"] == {"intValue": "-9223372036854775808"}
+
+
+@pytest.mark.parametrize("schema", DIALECTS)
 def test_lines_in_bulk(schema: str) -> None:
     """Many lines, of any text and of several levels, each in its record."""
     messages = [b"ERROR: 1 %d %b", b'say "x" \\ \xff', b"", "\ue000\ue001".encode(), b"987654321987654321"]

@@ -86,6 +86,9 @@ def test_console_lines_of_json_and_of_several_lines() -> None:
     del record["message"]
     assert render(record) == b'22:13:20.250 web | error status=500 a b="c d"\n'
     assert render(record | {"msg": "boom"}) == b'22:13:20.250 web | error boom status=500 a b="c d"\n'
+    assert render(record | {"msg": "short", "message": "long"}) == (
+        b'22:13:20.250 web | error long status=500 a b="c d" msg=short\n'
+    )
     assert render(output("Traceback\n  File\x07\nError", "stderr")) == (
         b"22:13:20.250 web ! Traceback\n             web !   File\\x07\n             web ! Error\n"
     )
