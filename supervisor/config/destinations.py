@@ -1,5 +1,6 @@
 """Kinds of where lines go: a word, a table that names a file, the journal or a syslog daemon, or a list of these."""
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -315,32 +316,57 @@ def sinks_of(output: object) -> tuple[Output | Destination, ...]:
 
 
 class SharedFiles:
-    """Files that several streams go to: their settings have to agree, for one file is rotated in one way."""
+    """Files that several streams go to: their settings have to agree, for one file is rotated in one way.
+
+    The log's own files are nobody else's: its records would stand between lines, and their numbers twice.
+    """
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[FileSink, str]] = {}
+        self._log: dict[str, str] = {}
 
-    def note(self, section: Mapping[str, Mapping[str, Any]], path: str, at: Place) -> None:
+    def note(self, file: Mapping[str, Any], path: str, at: Place) -> None:
         """Note what does not agree with an earlier one.
 
         Args:
-            section: the services of one file, by name.
+            file: the sections of one file.
             path: of that file.
-            at: the place of its section.
+            at: its place.
         """
-        for name, values in section.items():
+        for name in _files_of_log(file.get("log", {}).get("to")):
+            here = f"log.to in {path}"
+            if name in self._first:
+                self._refuse_log(name, at.inside("log").inside("to"), self._first[name][1])
+            self._log[name] = here
+        for service, values in file.get("services", {}).items():
             for stream in ("stdout", "stderr"):
+                place = at.inside("services").inside(service).inside(stream)
                 for sink in sinks_of(values.get(stream)):
                     if isinstance(sink, FileSink):
-                        self._compare(name, sink, f"services.{name}.{stream} in {path}", at.inside(name).inside(stream))
+                        self._compare(service, sink, f"services.{service}.{stream} in {path}", place)
 
     def _compare(self, service: str, sink: FileSink, here: str, at: Place) -> None:
-        path = sink.path.replace(PLACEHOLDER, service)
-        first, where = self._first.setdefault(path, (sink, here))
+        name = posixpath.normpath(sink.path.replace(PLACEHOLDER, service))
+        if name in self._log:
+            self._refuse_log(name, at, self._log[name])
+        first, where = self._first.setdefault(name, (sink, here))
         if _settings(first) != _settings(sink):
             at.refuse(
-                f"{show(path)} is written with other settings by {where}; allowed: the same settings, or two files"
+                f"{show(name)} is written with other settings by {where}; allowed: the same settings, or two files"
             )
+
+    @staticmethod
+    def _refuse_log(name: str, at: Place, where: str) -> None:
+        at.refuse(f'{show(name)} is written by {where} as well; allowed: another file, or "log" for lines to the log')
+
+
+def _files_of_log(to: object) -> list[str]:
+    """The paths of the log's files; ``to`` is what :class:`LogOutput` has made of it."""
+    word, places = to if isinstance(to, tuple) else (to, ())
+    paths = [sink.path for sink in places if isinstance(sink, FileSink)]
+    if isinstance(word, str) and word not in ("", *_STANDARD):
+        paths.append(word)
+    return [posixpath.normpath(path) for path in paths if not path.startswith("/dev/")]
 
 
 def _settings(sink: FileSink) -> tuple[object, ...]:

@@ -57,7 +57,7 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
             files.append(FILE.parse(source.document, place))
         except Invalid:
             continue  # what was wrong is noted, and raised below with the rest
-        shared.note(files[-1].get("services", {}), source.path, place.inside("services"))
+        shared.note(files[-1], source.path, place)
     if not scope.problems:
         check_together(sources, files, scope)
     if scope.problems:

@@ -99,7 +99,7 @@ class Journal:
         self._early: list[Record] | None = None
         self._mirrors: list[Target] = []
         self._invalid: set[tuple[str, str]] = set()  # streams whose odd bytes were told of
-        self._short: set[str] = set()
+        self._short: set[tuple[str, str]] = set()
         self.redactor: Redactor | None = None
         self.seq = 0
         sink.on_drain(self._tell_losses)
@@ -170,15 +170,15 @@ class Journal:
         self.seq += count
         self.emit("warning", "log_lines_dropped", service=service, count=count, reason=OVERFLOW)
 
-    def add_secret(self, value: str) -> None:
-        """Take this value out of all that is written from now on.
+    def add_secret(self, value: str, service: str) -> None:
+        """Take this value, which is a secret of ``service``, out of all that is written from now on.
 
-        One of less than four characters would be found everywhere: it stays, and a warning says so, once.
+        One of less than four characters would be found everywhere: it stays, and a warning says so, once a service.
         """
-        if not self._redact().add_secret(value) and value not in self._short:
-            self._short.add(value)
+        if not self._redact().add_secret(value) and (service, value) not in self._short:
+            self._short.add((service, value))
             message = "a secret has less than 4 characters: it is not taken out of the log; choose a longer one"
-            self.emit("warning", "supervisor_warning", message=message)
+            self.emit("warning", "supervisor_warning", service=service, message=message)
 
     def redact(self, patterns: Sequence[str]) -> None:
         """Take what matches one of these regular expressions out of all that is written; to be called once, first."""

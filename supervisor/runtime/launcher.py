@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from supervisor.runtime.ports import Capture, Groups, Pipe, Watches
 
 
-def _nobody(_: str) -> None:
+def _nobody(_secret: str, _service: str) -> None:
     """There is no log to redact."""
 
 
@@ -32,7 +32,7 @@ class ProgramLauncher:
         terminal: the terminal that the single command gets, if there is one.
         launched: called after the first start of the single command.
         watches: who finds out how services are, and hands them descriptors and variables for that.
-        redact: told the value of every secret before the program that gets it starts.
+        redact: told every secret, and whose it is, before the program that gets it starts.
         groups: the control groups of the services that have one.
         output_closed: called when all output is read, at the end.
     """
@@ -44,7 +44,7 @@ class ProgramLauncher:
         launched: Callable[[], None],
         *,
         watches: Watches | None = None,
-        redact: Callable[[str], None] = _nobody,
+        redact: Callable[[str, str], None] = _nobody,
         groups: Groups | None = None,
         output_closed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -152,7 +152,7 @@ class ProgramLauncher:
             if login or spec.environment_files or spec.secret_files:
                 from supervisor.runtime.environment import complete_environment  # noqa: PLC0415 - few services need it
 
-                environment = complete_environment(spec, login, self._redact)
+                environment = complete_environment(spec, login, lambda secret: self._redact(secret, spec.name))
             return spawn(
                 Launch(
                     command=spec.command,

@@ -86,7 +86,7 @@ def through_pipes(line: bytes, log: ServiceLog, hidden: dict[str, object]) -> Ca
             if "patterns" in hidden:
                 journal.redact(hidden["patterns"])  # type: ignore[arg-type]
             for secret in hidden.get("secrets", ()):  # type: ignore[attr-defined]
-                journal.add_secret(secret)
+                journal.add_secret(secret, "web")
             capture = Capture(journal, sink)
             sink.attach(loop)
             capture.attach(loop)

@@ -1,11 +1,13 @@
 """Each kind of value: what it takes, and the words with which it refuses."""
 
+import pathlib
 import re
 
 import pytest
 
 from supervisor.config.fields import FILE
 from supervisor.config.kinds import absolute
+from supervisor.config.load import ConfigError, load
 from supervisor.config.service_fields import SERVICE
 from supervisor.config.signal_names import signal_number
 from supervisor.core import signals
@@ -522,3 +524,27 @@ def test_a_file_is_rotated_in_one_way() -> None:
         "allowed: the same settings, or two files",
         problem,
     )
+    (problem,) = problems(f'{same}[services.db]\ncommand = "db"\nstdout = {{ file = "/x/y/../web", keep = 1 }}')
+    assert 'services.db.stdout: "/x/web" is written with other settings by' in problem
+
+
+@pytest.mark.parametrize("to", ['"/x/web"', '{ file = "/x/./web" }', '["stdout", "/x/web"]'])
+def test_the_log_has_its_files_for_itself(to: str) -> None:
+    """Whatever the order in which both are written, and how the path is spelled; a device is no file."""
+    log, service = f"[log]\nto = {to}\n", f'{WEB}stdout = {{ file = "/x/{{service}}" }}\n'
+    allowed = 'allowed: another file, or "log" for lines to the log'
+    for text in (log + service, service + log):
+        (problem,) = problems(text)
+        assert re.fullmatch(f'services.web.stdout: "/x/web" is written by log.to in /.* as well; {allowed}', problem)
+    devices = load_text(f'[log]\nto = "/dev/null"\n{WEB}stdout = {{ file = "/dev/null" }}')
+    assert devices.log.to == "/dev/null"
+
+
+def test_the_log_has_its_files_for_itself_in_another_file(tmp_path: pathlib.Path) -> None:
+    """A service that is read before the log is what the log is told about."""
+    (tmp_path / "1.toml").write_text(f'{WEB}stdout = {{ file = "/x/web" }}\n')
+    (tmp_path / "2.toml").write_text('[log]\nto = "/x/web"\n')
+    with pytest.raises(ConfigError) as caught:
+        load([str(tmp_path)], {}, "/")
+    (problem,) = caught.value.problems
+    assert (problem.key, '"/x/web" is written by services.web.stdout in' in problem.message) == ("log.to", True)

@@ -551,7 +551,7 @@ def test_escape_sequences_are_stripped_where_asked_for(room: Room) -> None:
 
 def test_secrets_never_reach_anything(room: Room) -> None:
     """A secret that two reads, or two records, cut in two is in no record, no tail, no report and no follower."""
-    room.journal.add_secret("correct-horse")
+    room.journal.add_secret("correct-horse", "web")
     seen: list[Any] = []
     room.capture.tails.follow(seen.extend)
     writer = room.child(pid=9)

@@ -214,7 +214,7 @@ def test_a_full_disk_is_told_once_there_is_space(tmp_path: object) -> None:
 def test_taps_see_events_as_they_were_written(ends: Ends) -> None:
     """Whoever taps sees every event after it was written, redacted, and no line; until he has had enough."""
     journal = Journal(Sink(ends[1]), level="info", wall=lambda: STAMP)
-    journal.add_secret("swordfish")
+    journal.add_secret("swordfish", "web")
     seen: list[dict[str, object]] = []
     journal.emit("info", "before")
     journal.tap(seen.append)
@@ -329,9 +329,9 @@ def test_a_short_secret_is_told_once(ends: Ends) -> None:
     """A secret that is too short to be taken out is warned of, and the warning does not hold it."""
     journal = Journal(Sink(ends[1]))
     for _ in range(3):
-        journal.add_secret("abc")
+        journal.add_secret("abc", "web")
     (warning,) = records_of(ends[0])
-    assert warning["event"] == "supervisor_warning"
+    assert (warning["event"], warning["service"]) == ("supervisor_warning", "web")
     assert "abc" not in warning["message"]
 
 
@@ -339,7 +339,7 @@ def test_patterns_and_secrets_together(ends: Ends) -> None:
     """Both are taken out of events."""
     journal = Journal(Sink(ends[1]))
     journal.redact([r"token=\S+"])
-    journal.add_secret("swordfish")
+    journal.add_secret("swordfish", "web")
     journal.emit("info", "a", text="token=x swordfish")
     assert records_of(ends[0])[0]["text"] == "[redacted] [redacted]"
 

@@ -265,8 +265,8 @@ def test_another_command_of_a_service(capture: Capture, spawner: Spawner, watche
     secret, seen = os.path.join(tmp_path, "secret"), os.path.join(tmp_path, "seen")
     with open(secret, "w", encoding="utf-8") as file:
         file.write("hush\n")
-    told: list[str] = []
-    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches, redact=told.append)
+    told: list[tuple[str, str]] = []
+    launcher = ProgramLauncher(capture, None, lambda: None, watches=watches, redact=lambda *secret: told.append(secret))
     service = spec(
         "/nonexistent",
         directory=os.fspath(tmp_path),
@@ -284,7 +284,7 @@ echo "$MARK $S $(pwd) $(umask) $(ulimit -c)" $links > seen
     with open(seen, encoding="utf-8") as file:
         found = file.read()
     assert found == f"spawned hush {os.path.realpath(tmp_path)} 0077 0 /dev/null /dev/null 0\n"
-    assert told == ["hush"]
+    assert told == [("hush", "web")]
     assert (watches.told, capture.pipes) == ([], [])
     with pytest.raises(SpawnError) as caught:
         launcher.launch_command(service, ("no-such-program",))

@@ -1,5 +1,6 @@
 """All targets of the daemon: one for each file, journal socket and syslog address, whoever shares it."""
 
+import posixpath
 import time
 
 from supervisor.core.record import replace
@@ -44,7 +45,8 @@ class Sinks:
         """The target of a destination, for one more user; ``service`` stands in for the placeholder of a path."""
         if isinstance(destination, FileSink):
             destination = replace(destination, path=destination.path.replace(_PLACEHOLDER, service))
-        key = destination.path if isinstance(destination, FileSink) else destination
+        # not told by its spelling: two who rotate one file would lose of each other's lines
+        key = posixpath.normpath(destination.path) if isinstance(destination, FileSink) else destination
         target = self._targets.get(key)
         if target is None:
             target = self._targets[key] = self._make(destination, render or render_json)
