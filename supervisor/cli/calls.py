@@ -67,8 +67,6 @@ def parse_call(argv: list[str]) -> Call:
         parser.error(
             "name the services that are meant, or say --all" if not call.names else "names, or --all: not both"
         )
-    if call.rolling and not call.waits:
-        parser.error("--rolling waits for each before the next, and --no-wait is not to: one of them")
     if call.timeout is not None and not call.waits:
         parser.error("--timeout is for those who wait, and --no-wait is not to: one of them")
     return call
@@ -177,7 +175,8 @@ def _add_restart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rolling",
         action="store_true",
-        help="one after the other, each when the one before is ready; ends at the first that does not get so",
+        help="one after the other, each when the one before is ready; ends at the first that does not get so; of a "
+        "service, what an order has stopped stays down",
     )
 
 

@@ -83,7 +83,7 @@ def _print(outcomes: Mapping[str, Outcome], known: Mapping[str, Service]) -> Non
         service, outcome = known.get(name), outcomes[name]
         state = service["state"] if service else "gone"
         details = [outcome.detail or _WORDS.get(outcome.word, ""), _detail(service)]
-        line = f"{name:{name_width}}  {state:9}  {'; '.join(part for part in details if part)}".rstrip()
+        line = f"{name:{name_width}}  {state:9}  {'; '.join(part for part in dict.fromkeys(details) if part)}".rstrip()
         if screen.moves:
             mark, style = _MARKS.get(outcome.word, _FAILURE)
             line = f"{screen.paint(style, mark)} {cut(line, screen.width - 2)}"

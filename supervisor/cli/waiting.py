@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import select
 
-from supervisor.cli import asking
+from supervisor.cli import asking, words
 from supervisor.cli.progress import REFRESH
 from supervisor.cli.talk import FailedError
 from supervisor.control.client import PATIENCE, ClientError
@@ -40,7 +40,11 @@ class Target(Record):
 
 
 class Outcome(Record):
-    """What came of an order to one service: ``done``, ``failed``, ``late`` or ``accepted``; ``detail`` says more."""
+    """What came of an order to one service; ``detail`` says more.
+
+    ``done``, ``failed``, ``late`` (not done in time), ``accepted`` (not waited for), ``skipped``, or ``untouched``
+    because of another's failure.
+    """
 
     word: str
     detail: str = ""
@@ -146,11 +150,12 @@ def _outcomes(exchange: Exchange, target: Target) -> dict[str, Outcome]:
     detail = str(document.get("detail", f"the daemon answers with {exchange.status}"))
     if exchange.status == 504:
         return dict.fromkeys(target.names, Outcome("late", "not in time"))
-    failed = set(document.get("services", target.names))
-    return {
-        name: Outcome("failed", "" if "services" in document else detail) if name in failed else Outcome("done")
-        for name in target.names
-    }
+    if "services" not in document:
+        return dict.fromkeys(target.names, Outcome("failed", detail))
+    reasons = {one["name"]: words.why(one) for one in document.get("results", ())}
+    told = {name: Outcome("failed", reasons.get(name, "")) for name in document["services"]}
+    told |= dict.fromkeys(document.get("untouched", ()), Outcome("untouched"))
+    return {name: told.get(name, Outcome("done")) for name in target.names}
 
 
 def _states(exchange: Exchange) -> dict[str, str]:

@@ -4,11 +4,14 @@ An order is an event like any other, handled at once. Waiting only looks on: a c
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from supervisor.config.problems import ConfigError
 from supervisor.control.problems import ProblemError
 from supervisor.control.view import is_up, names_of
+from supervisor.control.waiting import first_done
 from supervisor.core import events as ev
 from supervisor.core.reload import scaled
 from supervisor.core.service import Service, is_at_ease
@@ -24,6 +27,17 @@ _EVENTS: dict[str, Callable[[str], ev.Event]] = {
 }
 
 VERBS = tuple(_EVENTS)
+
+MOMENT = 0.25
+"""Seconds that a service should have been up before it is called started: most that are wrong have ended by then, and a
+service for which no readiness is configured is up as soon as it has a process."""
+
+
+class End(NamedTuple):
+    """What came of orders: for whom they ended otherwise, and whom they have not reached because of that."""
+
+    failed: Sequence[str] = ()
+    untouched: Sequence[str] = ()
 
 
 class Orders:
@@ -56,9 +70,11 @@ class Orders:
         return names
 
     def wanted(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those that are to be up: the others are down by order, or have ended."""
+        """Those that are to be up, or would be if they had not failed: the others are down by order, or completed."""
         services = self._driver.fleet.services
-        return tuple(name for name in names if services[name].desired is Desired.UP)
+        return tuple(
+            name for name in names if services[name].desired is Desired.UP or services[name].state is State.FAILED
+        )
 
     def give(self, verb: str, names: Sequence[str]) -> dict[str, int]:
         """Give an order about these services; how often each was started before it.
@@ -125,13 +141,23 @@ class Orders:
             verb: which order.
             attempts: what :meth:`give` returned.
         """
-        failed: list[str] = []
-        for name, attempt in attempts.items():
-            while (verdict := self._verdict(verb, name, attempt)) is None:
-                await self._step_of(name)
-            if not verdict:
-                failed.append(name)
-        return failed
+        return [name for name, attempt in attempts.items() if not await self._done(verb, name, attempt)]
+
+    async def _done(self, verb: str, name: str, attempt: int) -> bool:
+        """Wait until one service is as ordered; false when it ended otherwise."""
+        while (verdict := self._verdict(verb, name, attempt)) is not False:
+            left = self._probation(verb, name) if verdict else None
+            if left is not None and left <= 0:
+                return True
+            await self._step_of(name, left)
+        return False
+
+    def _probation(self, verb: str, name: str) -> float:
+        """Seconds until a service that has come up is believed to stay so."""
+        service = self._driver.fleet.services.get(name)
+        if verb in ("stop", "kill") or service is None or service.state is not State.RUNNING:
+            return 0.0
+        return service.started_at + MOMENT - time.monotonic()
 
     def _verdict(self, verb: str, name: str, attempt: int) -> bool | None:
         service = self._driver.fleet.services.get(name)
@@ -139,12 +165,13 @@ class Orders:
             return verb in ("stop", "kill")  # a reload has removed it
         return _verdict(verb, service, attempt)
 
-    async def _step_of(self, name: str) -> None:
+    async def _step_of(self, name: str, within: float | None) -> None:
+        """Wait until a service steps, or for so many seconds."""
         future = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(name, set())
         waiting.add(future)
         try:
-            await future
+            await first_done(future, within=within)
         finally:
             waiting.discard(future)
             if not waiting and self._waiting.get(name) is waiting:
@@ -157,11 +184,15 @@ class Orders:
 
 
 def _verdict(verb: str, service: Service, attempt: int) -> bool | None:
-    """Whether the order is carried out, has ended otherwise, or (None) is under way."""
+    """Whether the order is carried out, has ended otherwise, or (None) is under way.
+
+    An attempt that has failed is an end, though another may follow: whoever waits wants to know, and when the next one
+    is nobody says.
+    """
     at_rest = service.state in AT_REST
     if verb in ("stop", "kill"):
         return True if at_rest else None
     up = service.state in (State.RUNNING, State.COMPLETED) or is_at_ease(service)
     if up and (verb == "start" or service.attempt > attempt):
         return True
-    return False if at_rest else None
+    return False if at_rest or service.state is State.BACKOFF else None

@@ -7,7 +7,7 @@ is the last that is touched: the others go on serving.
 import asyncio
 from collections.abc import Callable
 
-from supervisor.control.orders import Orders
+from supervisor.control.orders import End, Orders
 from supervisor.control.problems import ProblemError
 
 
@@ -22,10 +22,10 @@ class Rolling:
     def __init__(self, orders: Orders, warn: Callable[[str], None]) -> None:
         self._orders = orders
         self._warn = warn
-        self._under_way: dict[str, asyncio.Task[list[str]]] = {}
+        self._under_way: dict[str, asyncio.Task[End]] = {}
 
-    def begin(self, name: str) -> "asyncio.Task[list[str]]":
-        """Begin with the first instance; what comes of it is a list of those that have not come up.
+    def begin(self, name: str) -> "asyncio.Task[End]":
+        """Begin with the first instance.
 
         Raises:
             ProblemError: 404, there is no such service; 409, one is under way already, or nothing is started any more.
@@ -42,7 +42,7 @@ class Rolling:
         task.add_done_callback(lambda _: self._under_way.pop(name, None))
         return task
 
-    async def _roll(self, name: str, names: tuple[str, ...], attempts: dict[str, int]) -> list[str]:
+    async def _roll(self, name: str, names: tuple[str, ...], attempts: dict[str, int]) -> End:
         for position, one in enumerate(names):
             try:
                 failed = await self._orders.done("restart", attempts or self._orders.give("restart", (one,)))
@@ -51,14 +51,14 @@ class Rolling:
             else:
                 reason = f"{one} has not come up"
             attempts = {}
-            if failed and self._orders.is_closing:
-                return failed  # the last record may be written already, and it says more
             if failed:
-                left = ", ".join(names[position + 1 :]) or "none"
-                self._warn(f"the rolling restart of {name} has ended early: {reason}; not restarted: {left}")
-                return failed
-        return []
+                left = names[position + 1 :]
+                if not self._orders.is_closing:  # else the last record may be written already, and it says more
+                    words = ", ".join(left) or "none"
+                    self._warn(f"the rolling restart of {name} has ended early: {reason}; not restarted: {words}")
+                return End(failed, left)
+        return End()
 
 
-async def _nothing() -> list[str]:
-    return []
+async def _nothing() -> End:
+    return End()

@@ -129,6 +129,8 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "detail": is_("string", "what is wrong, in words"),
         "services": list_(STRING, "the services it is about"),
+        "results": list_(ref("Service"), "those services, as they were when an order ended otherwise"),
+        "untouched": list_(STRING, "the services that were not begun with because of that"),
         "errors": list_(STRING, "all that is wrong"),
     },
     "required": ["type", "title", "status", "detail"],

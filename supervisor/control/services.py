@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from supervisor.control import query
+from supervisor.control.orders import End
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
@@ -122,7 +123,7 @@ class Services:
         self,
         request: Request,
         verb: str,
-        done: "asyncio.Future[list[str]]",
+        done: "asyncio.Future[End]",
         within: float | None,
         names: tuple[str, ...],
     ) -> Response:
@@ -131,7 +132,7 @@ class Services:
         Args:
             request: the client's.
             verb: what was ordered, in words.
-            done: is done then; its result are those for whom it ended otherwise.
+            done: is done then; its result is what came of it.
             within: seconds to wait; None for no limit.
             names: the services that the answer is about.
         """
@@ -142,15 +143,22 @@ class Services:
             gone.cancel()
         if not done.done():
             raise ProblemError(504, f"{verb} has not come to its end in time; the order stands")
-        failed = done.result()
-        if failed:
-            states = ", ".join(f"{name} is {self._state(name)}" for name in failed)
-            raise ProblemError(409, f"{verb} ended otherwise: {states}", services=failed)
+        end = done.result()
+        if end.failed:
+            raise self._ended_otherwise(verb, end)
         return self._views(request, names)
 
-    async def _all_done(self, attempts: dict[str, dict[str, int]]) -> list[str]:
+    def _ended_otherwise(self, verb: str, end: End) -> ProblemError:
+        services = self._subject.fleet.services
+        results = [self._subject.view(name) for name in end.failed if name in services]
+        known = {str(view["name"]): f"{view['state']} ({view['reason']})" for view in results}
+        states = ", ".join(f"{name} is {known.get(name, 'removed')}" for name in end.failed)
+        text = f"{verb} ended otherwise: {states}"
+        return ProblemError(409, text, services=end.failed, results=results, untouched=end.untouched)
+
+    async def _all_done(self, attempts: dict[str, dict[str, int]]) -> End:
         orders = self._subject.orders
-        return [name for verb, those in attempts.items() for name in await orders.done(verb, those)]
+        return End([name for verb, those in attempts.items() for name in await orders.done(verb, those)])
 
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:
         fleet = self._subject.fleet

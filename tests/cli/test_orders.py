@@ -109,13 +109,13 @@ def test_a_start_that_fails(talk: Talking) -> None:
 
 
 @pytest.mark.parametrize("verb", ["start", "restart"])
-def test_who_comes_up_and_ends_at_once_has_failed(talk: Talking, verb: str) -> None:
-    """Without readiness a service is up as soon as it has a process; the client looks a moment later again."""
-    daemon, say = talk(QUIET, service("bad", "sh", "-c", "exit 3", restart="never"))
-    daemon.wait_event("service_state_changed", to="failed")
+def test_an_attempt_that_fails(talk: Talking, verb: str) -> None:
+    """It is told with its reason, and nobody waits for the next."""
+    late = {"restart_delay": "1h", "restart_max_delay": "1h"}
+    daemon, say = talk(QUIET, service("bad", "sh", "-c", "exit 3", ready={"file": "/nonexistent"}, **late))
+    daemon.wait_event("service_state_changed", to="backoff")
     done = say(verb, "bad")
-    assert done.code == 1
-    assert "exit code 3" in done.stdout
+    assert (done.code, done.stdout) == (1, "bad  backoff    exit code 3, starts again soon\n")
     assert f"{verb} failed: bad" in done.stderr
 
 
@@ -156,6 +156,12 @@ def test_more_than_can_be_waited_for_at_once(talk: Talking) -> None:
 # One by one
 
 
+def breakable(name: str, mark: str, **settings: object) -> str:
+    """A service that does not get ready, and ends, where something stands at this path."""
+    script = f"test ! -e {mark} && exec sleep 1000"
+    return service(name, "sh", "-c", script, ready={"command": ["test", "!", "-e", mark]}, restart="never", **settings)
+
+
 def test_rolling(talk: Talking) -> None:
     """One is down at a time: the next goes when the one before is up again."""
     daemon, say = talk(QUIET, WEB, DB, service("cache", "sleep", "1000"))
@@ -172,17 +178,32 @@ def test_rolling(talk: Talking) -> None:
 def test_rolling_ends_at_the_first_that_fails(talk: Talking, tmp_path: object) -> None:
     """What comes after it keeps its process, and is named."""
     mark = f"{tmp_path}/broken"
-    daemon, say = talk(
-        QUIET, WEB, service("db", "sh", "-c", f"test ! -e {mark} && exec sleep 1000", restart="never"),
-        service("cache", "sleep", "1000"),
-    )  # fmt: skip
-    daemon.wait_events(3, "child_started")
+    daemon, say = talk(QUIET, WEB, breakable("db", mark), service("cache", "sleep", "1000"))
+    daemon.wait_event("service_ready", service="db")
     os.mkdir(mark)
     found = say.json("restart", "--rolling", "--all", code=1)
     outcomes = {one["service"]: one["outcome"] for one in found["results"]}
     assert outcomes == {"web": "done", "db": "failed", "cache": "untouched"}
     assert len(daemon.events("child_started", service="cache")) == 1
     assert "not begun, because of that: cache" in say("restart", "--rolling", "--all").stderr
+
+
+def test_rolling_instances(talk: Talking, tmp_path: object) -> None:
+    """The daemon does it, of a whole service or of some instances, and with nobody waiting; a failure ends it."""
+    mark = f"{tmp_path}/broken"
+    daemon, say = talk(QUIET, breakable("web", mark, replicas=3))
+    daemon.wait_events(3, "service_ready")
+    assert say("restart", "--rolling", "web").stdout.split()[1::4] == ["running"] * 3
+    assert [found["service"] for found in daemon.events("child_started")[3:]] == ["web#1", "web#2", "web#3"]
+    assert say("restart", "--rolling", "web#[23]").code == 0
+    assert [found["service"] for found in daemon.events("child_started")[6:]] == ["web#2", "web#3"]
+    assert say("restart", "--rolling", "--no-wait", "web").code == 0
+    daemon.wait_events(11, "service_ready")
+    os.mkdir(mark)
+    found = say.json("restart", "--rolling", "web", code=1)
+    outcomes = {one["service"]: one["outcome"] for one in found["results"]}
+    assert outcomes == {"web#1": "failed", "web#2": "untouched", "web#3": "untouched"}
+    assert found["results"][0]["exit_code"] == 1
 
 
 # Signals

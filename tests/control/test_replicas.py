@@ -1,9 +1,12 @@
 """Replicated services: one name for many, more and fewer of them, and one restarted after the other."""
 
 import os
+from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
+from supervisor.control.orders import MOMENT
 from tests.control.client import Client
 from tests.control.conftest import StartControlled
 from tests.helpers import procfs
@@ -129,11 +132,35 @@ def test_the_first_that_does_not_come_up_is_the_last(control: StartControlled, f
     last = pids(client)["web#3"]
     os.unlink(ready)
     answer = client.post("/v1/services/web/rolling-restart?wait=true")
-    assert (answer.status, answer.json["services"]) == (409, ["web#1"])
+    assert (answer.status, answer.json["services"], answer.json["untouched"]) == (409, ["web#1"], ["web#2", "web#3"])
     assert pids(client)["web#3"] == last
     warning = daemon.wait_event("supervisor_warning")
     assert "rolling restart of web" in str(warning["message"])
     assert "web#2, web#3" in str(warning["message"])
+
+
+def test_one_that_has_failed_is_restarted_too(control: StartControlled, folder: str) -> None:
+    """Whoever has mended what was broken wants it in all instances."""
+    mark = os.path.join(folder, "broken")
+    probed = {"ready": {"command": ["test", "!", "-e", mark]}, "restart": "never"}
+    _, client = control(
+        IGNORE, service("web", "sh", "-c", f"test ! -e {mark} && exec sleep 1000", replicas=2, **probed)
+    )
+    assert client.post("/v1/services/web/start?wait=true").status == 200
+    os.mkdir(mark)
+    answer = client.post("/v1/services/web/rolling-restart?wait=true")
+    assert (answer.status, answer.json["results"][0]["state"]) == (409, "failed")
+    os.rmdir(mark)
+    answer = client.post("/v1/services/web/rolling-restart?wait=true")
+    assert [(one["state"], one["attempt"]) for one in answer.json["services"]] == [("running", 3), ("running", 2)]
+
+
+def test_each_has_to_stay_up_for_a_moment(control: StartControlled) -> None:
+    """Without readiness as well: what is broken must not be broken everywhere."""
+    daemon, client = control(IGNORE, WEB)
+    assert client.post("/v1/services/web/rolling-restart?wait=true").status == 200
+    times = [datetime.fromisoformat(found["timestamp"]) for found in daemon.events("child_started")[3:]]
+    assert [(later - earlier).total_seconds() >= MOMENT for earlier, later in pairwise(times)] == [True, True]
 
 
 def test_instances_that_an_order_stopped_stay_down(control: StartControlled) -> None:

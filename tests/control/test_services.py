@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from supervisor.control.orders import MOMENT
 from tests.control.client import Client
 from tests.control.conftest import StartControlled
 from tests.harness import How
@@ -159,6 +160,28 @@ def test_waiting_that_ends_otherwise(control: StartControlled) -> None:
     assert answer.json["title"] == "Conflict"
     assert answer.json["services"] == ["bad"]
     assert "failed" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_waiting_ends_with_the_attempt(control: StartControlled, folder: str, verb: str) -> None:
+    """One that fails is told when it has, and not after the delay before the next; with how the service was then."""
+    late = {"restart": "always", "restart_delay": "1h", "restart_max_delay": "1h"}
+    bad = service("bad", "sh", "-c", "exit 3", ready={"file": f"{folder}/ready"}, **late)
+    daemon, client = control(IGNORE, bad)
+    daemon.wait_event("restart_scheduled")
+    answer = client.post(f"/v1/services/bad/{verb}?wait=true")
+    assert answer.status == 409
+    assert answer.json["detail"] == f"{verb} ended otherwise: bad is backoff (exit-code)"
+    found = answer.json["results"][0]
+    assert (found["name"], found["state"], found["exit_code"], found["attempt"]) == ("bad", "backoff", 3, 2)
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_coming_up_takes_a_moment(control: StartControlled, verb: str) -> None:
+    """Without readiness a service is up as soon as it has a process, which is no proof of anything."""
+    _, client = control(IGNORE, service("web", "sleep", "1000"))
+    client.post("/v1/services/web/stop?wait=true")
+    assert client.post(f"/v1/services/web/{verb}?wait=true").json["uptime_s"] >= MOMENT
 
 
 def test_waiting_for_the_time_given(control: StartControlled) -> None:

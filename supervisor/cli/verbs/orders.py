@@ -21,91 +21,55 @@ _REPEATABLE = ("stop", "kill")
 are given to all before anybody is waited for."""
 
 
-_UPWARDS = ("start", "restart")
-_MOMENT = 0.25
-"""Seconds that a service should have been up before it is called started: most that are wrong have ended by then, and a
-service for which no readiness is configured is up as soon as it has a process."""
-
-
 def order(call: Call) -> int:
     """Give the order, and wait for it; 0 when all is done, 1 when not."""
     client = asking.client_of(call)
-    meant = asking.meant(asking.services(client), call.names, _UNTOUCHED)
+    listed = asking.services(client)
+    meant = asking.meant(listed, call.names, _UNTOUCHED)
     if not meant:
         say("there are no services")
-    targets = [_target(call.command, one) for one in meant]
-    if not call.waits or (len(targets) > AT_ONCE and call.command in _REPEATABLE):
-        for target in targets:
+    rounds = _rounds(call, listed, meant)
+    if not call.waits or (len(meant) > AT_ONCE and call.command in _REPEATABLE):
+        for target in (target for targets in rounds for target in targets):
             asking.post(client, target.path)
-    if call.rolling:
-        outcomes = _one_by_one(call, client, targets, meant)
-    elif call.waits:
-        outcomes = _at_once(call, client, targets, meant)
-    else:
-        outcomes = {one["name"]: Outcome("accepted") for one in meant}
-    ordered = {one["name"]: outcomes[one["name"]] for one in meant if one["name"] in outcomes}
-    now = asking.services(client) if meant else []
-    if call.waits and call.command in _UPWARDS:
-        now = _settled(client, ordered, now)
-        ordered |= _fallen(ordered, now)
-    return report(call.command, ordered, now, as_json=call.json)
+    outcomes = _wait(call, client, rounds, meant) if call.waits else {}
+    other = Outcome("untouched" if call.waits else "accepted")
+    ordered = {one["name"]: outcomes.get(one["name"], other) for one in meant}
+    return report(call.command, ordered, asking.services(client) if meant else [], as_json=call.json)
 
 
-def _settled(client: Client, outcomes: dict[str, Outcome], now: list[Service]) -> list[Service]:
-    """The services, when those that came up have been so for a moment."""
-    ages = [one["uptime_s"] for one in now if one["name"] in outcomes and one["uptime_s"] is not None]
-    youngest = min(ages, default=_MOMENT)
-    if youngest >= _MOMENT:
-        return now
-    interrupts.pause(_MOMENT - youngest)
-    return asking.services(client)
+def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[list[Target]]:
+    """The orders, in rounds: one begins when all of the one before is done."""
+    if not call.rolling:
+        return [[_target(call.command, one["name"], (one["name"],)) for one in meant]]
+    rounds: list[list[Target]] = []
+    for base in dict.fromkeys(one["base"] for one in meant):
+        names = tuple(one["name"] for one in meant if one["base"] == base)
+        whole = len(names) == sum(one["base"] == base for one in listed)
+        parts = {base: names} if whole else {name: (name,) for name in names}
+        rounds += [[_target("rolling-restart", name, those)] for name, those in parts.items()]
+    return rounds
 
 
-def _fallen(outcomes: dict[str, Outcome], now: list[Service]) -> dict[str, Outcome]:
-    """Those that came up, as the daemon has told us, and have ended since: nobody would call that started."""
-    return {
-        one["name"]: Outcome("failed", "it came up, and ended at once")
-        for one in now
-        if one["state"] in ("backoff", "failed") and outcomes.get(one["name"], Outcome("")).word == "done"
-    }
-
-
-def _at_once(call: Call, client: Client, targets: list[Target], meant: list[Service]) -> dict[str, Outcome]:
-    waiting = _waiting(call, client, meant)
+def _wait(call: Call, client: Client, rounds: list[list[Target]], meant: list[Service]) -> dict[str, Outcome]:
+    progress = Progress(look(2), {one["name"]: one["state"] for one in meant})
+    waiting = Waiting(client, progress, call.timeout)
+    begun: dict[str, None] = {}
     interrupts.catch()
     try:
-        waiting.run(targets)
+        for targets in rounds:
+            begun |= dict.fromkeys(name for target in targets for name in target.names)
+            waiting.run(targets)
+            if any(outcome.word != "done" for outcome in waiting.outcomes.values()):
+                break
     except interrupts.Interrupted:
-        left = [one["name"] for one in meant if one["name"] not in waiting.outcomes]
-        say(f"not waiting any longer; {call.command} goes on: {some(left)} (see: pausevisor status)")
+        left = [name for name in begun if name not in waiting.outcomes]
+        never = [one["name"] for one in meant if one["name"] not in begun]
+        rest = f"; not begun: {some(never)}" if never else ""
+        say(f"not waiting any longer; {call.command} goes on: {some(left)} (see: pausevisor status){rest}")
         interrupts.die()
     return waiting.outcomes
 
 
-def _one_by_one(call: Call, client: Client, targets: list[Target], meant: list[Service]) -> dict[str, Outcome]:
-    """One after the other; the first that does not get ready is the last that is touched."""
-    waiting = _waiting(call, client, meant)
-    interrupts.catch()
-    begun: list[str] = []
-    try:
-        for target in targets:
-            begun += target.names
-            waiting.run([target])
-            outcome = {name: waiting.outcomes[name] for name in target.names}
-            waiting.outcomes |= _fallen(outcome, _settled(client, outcome, asking.services(client)))
-            if waiting.outcomes[target.names[0]].word != "done":
-                break
-    except interrupts.Interrupted:
-        left = [one["name"] for one in meant if one["name"] not in begun]
-        say(f"ended by ^C; {call.command} of {begun[-1]} goes on; not begun: {some(left) or 'none'}")
-        interrupts.die()
-    return {one["name"]: waiting.outcomes.get(one["name"], Outcome("untouched")) for one in meant}
-
-
-def _waiting(call: Call, client: Client, meant: list[Service]) -> Waiting:
-    progress = Progress(look(2), {one["name"]: one["state"] for one in meant})
-    return Waiting(client, progress, call.timeout)
-
-
-def _target(verb: str, service: Service) -> Target:
-    return Target(f"/v1/services/{asking.quote(service['name'])}/{verb}", (service["name"],))
+def _target(verb: str, name: str, names: tuple[str, ...]) -> Target:
+    return Target(f"/v1/services/{asking.quote(name)}/{verb}", names)
