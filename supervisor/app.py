@@ -205,9 +205,9 @@ class Daemon:
             pid = self._launcher.launch_command(spec, command)
         except SpawnError as error:
             if error.pid is not None:
-                self._driver.helper(error.pid, lambda _status: None)
+                self._driver.helper(error.pid, spec.name, lambda _status: None)
             raise
-        self._driver.helper(pid, done)
+        self._driver.helper(pid, spec.name, done)
         return pid
 
     def _reload(self) -> None:

@@ -16,7 +16,7 @@ from supervisor.config.problems import ConfigError, Invalid, Place, Problem, Sco
 from supervisor.config.replicas import reader, with_number
 from supervisor.config.signal_names import signal_number
 from supervisor.config.sources import Source, read_sources
-from supervisor.config.together import check_together
+from supervisor.config.together import check_cycles, check_together
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
 from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
@@ -49,6 +49,7 @@ def load(paths: Sequence[str], environ: Mapping[str, str], directory: str) -> Se
     if not scope.problems:
         scope.services = frozenset(key for _, section, key in _keys(sources) if section == "services")
     _note_duplicates(sources, scope)
+    check_cycles(sources, scope)
     files = []
     shared = SharedFiles()
     for source in sources:

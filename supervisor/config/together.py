@@ -1,6 +1,7 @@
 """What a service's keys, and services among each other, have to agree on: rules that no single value can break.
 
-Read when every value is right by itself. JSON Schema has no form for most of these.
+Read when every value is right by itself, but for cycles, which names alone make. JSON Schema has no form for most of
+these.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,6 @@ def check_together(sources: Sequence[Source], files: Sequence[Mapping[str, dict[
         check_watching(values, at)
     for name, other, need, at in _edges(services):
         _check_need(name, other, need, services, at)
-    _check_cycles(services)
     for source, file in zip(sources, files, strict=True):
         main = file.get("supervisor", {}).get("main")
         if main in services:
@@ -81,12 +81,29 @@ def _check_need(name: str, other: str, need: Need, services: Services, at: Place
         at.refuse(f'{other} has restart = "always": it never completes')
 
 
-def _check_cycles(services: Services) -> None:
-    needs = {name: list(values.get("needs", {})) for name, (_, values) in services.items()}
+def check_cycles(sources: Sequence[Source], scope: Scope) -> None:
+    """Note every cycle of needs, whatever else is wrong with these services."""
+    places: dict[str, Place] = {}
+    needs: dict[str, list[str]] = {}
+    for source in sources:
+        for name, table in _tables(source.document.get("services")):
+            places.setdefault(name, Place(source.path, "services", scope).inside(name))
+            needs.setdefault(name, _names(table.get("needs")))
     for cycle in find_cycles(needs):
         first = cycle[0]
         path = " needs ".join((*cycle, first))
-        services[first][0].inside("needs").refuse(f"a cycle, so none of them could start: {path}")
+        places[first].inside("needs").refuse(f"a cycle, so none of them could start: {path}")
+
+
+def _tables(services: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The services as they are written; what is no table is left to the fields to refuse."""
+    if isinstance(services, dict):
+        yield from ((name, table) for name, table in services.items() if isinstance(table, dict))
+
+
+def _names(needs: object) -> list[str]:
+    """The names in what is written for ``needs``."""
+    return [name for name in needs if isinstance(name, str)] if isinstance(needs, dict | list) else []
 
 
 def _check_main(values: Mapping[str, Any], at: Place) -> None:

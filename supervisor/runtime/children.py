@@ -130,12 +130,13 @@ class Children:
         """A process that ended before its program ran: its failure is told already, its exit is not news."""
         self._disowned.add(pid)
 
-    def helper(self, pid: int, done: Callable[[int], None]) -> None:
-        """A process that runs for us and not as a service, such as a probe's command: its wait status goes to ``done``.
+    def helper(self, pid: int, service: str, done: Callable[[int], None]) -> None:
+        """A process that runs for us about a service, such as a probe's command: its wait status goes to ``done``.
 
         It is reaped as all the others are; there is no record of its end.
         """
         self._helpers[pid] = done
+        self._lineage.helped(pid, service)
 
     def killed(self, pid: int) -> None:
         """We are about to KILL this process, so that is how it will have died."""

@@ -156,9 +156,9 @@ class Driver:
         """Show each service that has stepped to a follower: its name, spec and state, the last two None if gone."""
         self._followers.append(follower)
 
-    def helper(self, pid: int, done: Callable[[int], None]) -> None:
-        """See to a process that runs for us and not as a service; :meth:`Children.helper`."""
-        self._children.helper(pid, done)
+    def helper(self, pid: int, service: str, done: Callable[[int], None]) -> None:
+        """See to a process that runs for us about a service; :meth:`Children.helper`."""
+        self._children.helper(pid, service, done)
 
     def _hear(self, name: str) -> None:
         watches = self._out.watches

@@ -101,6 +101,16 @@ def test_a_cycle_of_five_across_files_is_told_once() -> None:
     ]
 
 
+def test_cycles_are_told_with_whatever_else_is_wrong() -> None:
+    """One run is enough to see them all: other mistakes, of the same services or of others, hide no cycle."""
+    text = service("a", 'needs = ["b", "nope"]', "restart = 3") + service("b", 'needs = { a = "runing" }')
+    text += service("c", 'needs = ["c"]') + service("d", "needs = 5") + "[services]\ne = 3\n"
+    found = problems(text)
+    assert "services.a.needs: a cycle, so none of them could start: a needs b needs a" in found
+    assert "services.c.needs: a cycle, so none of them could start: c needs c" in found
+    assert len(found) == 7
+
+
 def test_main_has_one_exit() -> None:
     """Neither a scheduled service nor one with replicas can be the main one."""
     text = '[supervisor]\nmain = "web"\n'

@@ -230,7 +230,7 @@ def test_a_helper_is_nobodys_news() -> None:
     told: list[int] = []
     helper = rig.kernel.add("check")
     left = rig.kernel.add("sleep", helper.pid, pgrp=helper.pid, obeys=set())
-    rig.driver.helper(helper.pid, told.append)
+    rig.driver.helper(helper.pid, "web", told.append)
     rig.kernel.stops(helper.pid, SIGSTOP)
     rig.settle()
     rig.kernel.continues(helper.pid)
@@ -240,7 +240,7 @@ def test_a_helper_is_nobodys_news() -> None:
     rig.loop.settle()
     assert told == [3 << 8]
     assert (left.pid, SIGKILL) in rig.kernel.sent
-    assert [record["pid"] for record in rig.journal.records[before:]] == [left.pid]
+    assert [(record["pid"], record["origin"]) for record in rig.journal.records[before:]] == [(left.pid, "web")]
     rig.assert_sound()
 
 
@@ -249,7 +249,7 @@ def test_a_helper_that_never_led_a_group() -> None:
     rig = make()
     told: list[int] = []
     helper = rig.kernel.add("pausevisor", pgrp=1)
-    rig.driver.helper(helper.pid, told.append)
+    rig.driver.helper(helper.pid, "web", told.append)
     rig.kernel.exits(helper.pid, 127)
     rig.loop.settle()
     assert told == [127 << 8]

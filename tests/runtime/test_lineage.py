@@ -44,16 +44,41 @@ def test_a_number_that_comes_again_is_the_later_owners(lineage: Lineage) -> None
 
 
 def test_the_memory_is_bounded(lineage: Lineage) -> None:
-    """After many thousand starts the oldest are forgotten; one that was started again counts as new."""
-    lineage.started(1, "web")
-    lineage.started(2, "web")
-    for pid in range(3, 4098):
-        lineage.started(pid, "db")
+    """After many thousand ends the oldest are forgotten; one that was started again counts as new."""
+    for pid in (1, 2, *range(3, 4098)):
+        lineage.started(pid, "web" if pid < 3 else "db")
+        lineage.reaped(pid)
     assert lineage.origin(member(1)) is None
-    lineage.started(2, "web")
-    lineage.started(5000, "db")
+    for pid, service in ((2, "web"), (5000, "db")):
+        lineage.started(pid, service)
+        lineage.reaped(pid)
     assert lineage.origin(member(2)) == "web"
     assert lineage.origin(member(3)) is None
+
+
+def test_who_lives_is_not_forgotten(lineage: Lineage) -> None:
+    """A service that has been up since before thousands of others' restarts is known all the same."""
+    lineage.started(1, "web")
+    for pid in range(2, 5000):
+        lineage.started(pid, "db")
+        lineage.reaped(pid)
+    assert lineage.origin(member(1)) == "web"
+    lineage.reaped(1)
+    assert lineage.origin(member(1)) == "web"
+
+
+def test_helpers_push_out_no_service(lineage: Lineage) -> None:
+    """What a probe's command leaves behind is its service's; thousands of them make us forget each other only."""
+    lineage.started(1, "web")
+    lineage.reaped(1)
+    for pid in range(2, 5000):
+        lineage.helped(pid, "db")
+        lineage.reaped(pid)
+    assert lineage.origin(member(4999)) == "db"
+    assert lineage.origin(member(2)) is None
+    assert lineage.origin(member(1)) == "web"
+    lineage.helped(1, "db")
+    assert lineage.origin(member(1)) == "db"
 
 
 def test_a_session_learned_from_one_process_holds_for_others(kernel: FakeKernel, lineage: Lineage) -> None:

@@ -48,9 +48,9 @@ class WatchRig(Rig):
         else:
             self.listeners[name] = listener
 
-    def _run(self, _spec: ServiceSpec, command: tuple[str, ...], done: Callable[[int], None]) -> int:
+    def _run(self, spec: ServiceSpec, command: tuple[str, ...], done: Callable[[int], None]) -> int:
         process = self.kernel.add(command[0])
-        self.driver.helper(process.pid, done)
+        self.driver.helper(process.pid, spec.name, done)
         return process.pid
 
 
