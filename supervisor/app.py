@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from importlib.machinery import PathFinder
 
 from supervisor import __version__
 from supervisor.core.fleet import Fleet
@@ -160,7 +159,8 @@ class Daemon:
         return self._end()
 
     def _choose_loop(self) -> str:
-        installed = PathFinder.find_spec("uvloop") is not None and sys.modules.get("uvloop", self) is not None
+        found = any(finder.find_spec("uvloop", None) is not None for finder in sys.meta_path)
+        installed = found and sys.modules.get("uvloop", self) is not None
         if self._plan.loop == "uvloop" and not installed:
             raise StartError("uvloop is not installed: install it, or leave the choice of the loop to us")
         return self._plan.loop or ("uvloop" if installed else "asyncio")

@@ -15,12 +15,11 @@ PACKAGE = os.path.join(ROOT, "supervisor")
 
 CORE_LIBRARIES = {
     "__future__",
+    "_collections",
     "collections",
     "collections.abc",
     "enum",
-    "functools",
     "heapq",
-    "itertools",
     "typing",
 }
 """All that the pure room may use: none of it does I/O, knows the time or the processes."""
@@ -74,10 +73,23 @@ START_PATH_DOES_WITHOUT = {
     "msgspec",
     "uuid",
     "decimal",
+    "argparse",
+    "collections",
+    "contextlib",
+    "datetime",
+    "enum",
+    "functools",
+    "gettext",
+    "importlib",
+    "re",
+    "string",
+    "tomllib",
+    "typing",
+    "warnings",
 }
 """What is loaded only when the first programs run: together it takes longer than all the rest of the start."""
 
-PAUSE_DOES_WITHOUT = {*START_PATH_DOES_WITHOUT, "enum", "re", "typing", "argparse", "tomllib", "ctypes"}
+PAUSE_DOES_WITHOUT = {*START_PATH_DOES_WITHOUT, "ctypes"}
 """What the pause mode never loads: it has ten megabytes to live in."""
 
 
@@ -210,8 +222,8 @@ def hook(event, arguments):
         seen.append(event)
         os.write(2, ("MODULES " + " ".join(set(sys.modules) - before) + "\\n").encode())
 sys.addaudithook(hook)
-import signal
-inherited = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+import _signal
+inherited = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 from supervisor.cli.main import main
 main(sys.argv[1:], frozenset())
 """

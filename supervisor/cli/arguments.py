@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 
 from supervisor import __version__
+from supervisor.cli.given import FORMATS, LEVELS, LOOPS, Arguments, Rewrite
 from supervisor.cli.parser import Parser, RawFormatter, completes
-from supervisor.core.record import Record
 from supervisor.core.signals import FORWARDABLE, parse_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
-
-FORMATS = ("json", "logfmt", "console")
-LEVELS = ("debug", "info", "warning", "error", "critical")
-
 
 OWN = {
     "run": "run the services, or one command, in the foreground",
@@ -43,34 +39,6 @@ CLIENTS = {
     "completion": "print the completion of a shell: bash, zsh or fish",
 }
 """The commands that talk to a running daemon; :mod:`supervisor.cli.calls` knows their options."""
-
-
-class Rewrite(Record):
-    """``--rewrite-signal FROM:TO``; ``target`` is None for ``none``."""
-
-    source: int
-    target: int | None
-
-
-class Arguments(Record):
-    """One command line; each command uses what concerns it."""
-
-    command: str
-    paths: tuple[str, ...] = ()
-    program: tuple[str, ...] = ()
-    loop: str | None = None
-    log_to: str | None = None
-    log_level: str | None = None
-    log_format: str | None = None
-    control: str | None = None
-    signal_scope: str | None = None
-    rewrites: tuple[Rewrite, ...] = ()
-    success_exit_codes: tuple[int, ...] = ()
-    parent_death_signal: int | None = None
-    new_session: bool = True
-    wait_for_orphans: bool | None = None
-    json: bool = False
-    events: bool = False
 
 
 def parse(argv: list[str]) -> Arguments:
@@ -198,7 +166,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="the control socket, '' for none; default: what is configured, none for a single command alone",
     )
     completes(control, "file")
-    parser.add_argument("--loop", choices=("uvloop", "asyncio"), help="default: uvloop where it is installed")
+    parser.add_argument("--loop", choices=LOOPS, help="default: uvloop where it is installed")
     signal = parser.add_argument(
         "--parent-death-signal", type=_signal, metavar="SIG", help="signal that we get when our parent dies"
     )

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from supervisor import __version__
-from supervisor.cli.arguments import Arguments
+from supervisor.cli.given import Arguments
 from supervisor.cli.main import current_directory
 from supervisor.core.spec import FleetSpec, Schedule
 

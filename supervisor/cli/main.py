@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.cli.arguments import CLIENTS, Arguments, parse
+from supervisor.cli.given import Arguments, understand
 from supervisor.core.record import replace
 from supervisor.core.spec import ControlSpec, LogSpec
 
@@ -25,13 +25,7 @@ def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
         argv: the arguments, without the program's name.
         inherited_mask: the signals that were blocked before we blocked all.
     """
-    if not argv or argv[0] not in ("run", "pause"):
-        _as_a_client(inherited_mask)
-    if argv and argv[0] in CLIENTS:
-        from supervisor.cli.clients import run_client  # noqa: PLC0415 - each command imports its own
-
-        os._exit(_ended(lambda: run_client(argv)))
-    arguments = parse(argv)
+    arguments = understand(argv) or _ask_parser(argv, inherited_mask)
     if arguments.command == "run":
         from supervisor.cli.run import run  # noqa: PLC0415 - each command imports its own
 
@@ -44,6 +38,19 @@ def main(argv: list[str], inherited_mask: frozenset[int]) -> NoReturn:
 
     commands = {"check": inspection.check, "schema": inspection.schema, "doctor": inspection.doctor}
     os._exit(_ended(lambda: commands[arguments.command](arguments)))
+
+
+def _ask_parser(argv: list[str], inherited_mask: frozenset[int]) -> Arguments:
+    """What the quick way leaves to the parser; a client's command is run."""
+    from supervisor.cli.arguments import CLIENTS, parse  # noqa: PLC0415 - not on the daemon's usual way
+
+    if not argv or argv[0] not in ("run", "pause"):
+        _as_a_client(inherited_mask)
+    if argv and argv[0] in CLIENTS:
+        from supervisor.cli.clients import run_client  # noqa: PLC0415 - each command imports its own
+
+        os._exit(_ended(lambda: run_client(argv)))
+    return parse(argv)
 
 
 def _ended(command: Callable[[], int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor.cli.arguments import Arguments
+from supervisor.cli.given import Arguments
 from supervisor.cli.main import EX_CONFIG, control_spec, current_directory, fail, log_spec
 from supervisor.core.record import replace
 from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec

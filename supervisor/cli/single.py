@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.cli.arguments import Arguments
+from supervisor.cli.given import Arguments
 from supervisor.core.record import replace
 from supervisor.core.signals import FORWARDABLE, SIGINT, SIGTERM
 from supervisor.core.spec import (

@@ -1,7 +1,6 @@
 """From the values that the files gave to the specs the core works with; every value is right by now."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.control_fields import control_spec
 from supervisor.config.environment import child_environment, explicit_names, inheritable
@@ -15,8 +14,13 @@ from supervisor.config.watch_fields import with_start_timeout
 from supervisor.core.record import replace
 from supervisor.core.spec import DEFAULT_SIGNALS, ControlSpec, FleetSpec, LogSpec, Restart, ServiceSpec
 
-Readers = Mapping[str, Callable[[int], dict[str, Any]]]
-"""By the name of a replicated service, what reads the values of an instance."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    Readers = Mapping[str, Callable[[int], dict[str, Any]]]
+    """By the name of a replicated service, what reads the values of an instance."""
 
 
 def assemble(

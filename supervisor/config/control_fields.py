@@ -1,12 +1,16 @@
 """The keys of ``[supervisor]`` that say where the daemon can be asked and given orders."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.kinds import Path, Text
 from supervisor.config.problems import Place
 from supervisor.config.shapes import Field
 from supervisor.core.spec import ControlSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class SocketPath(Path):

@@ -1,14 +1,19 @@
 """Kinds of where lines go: a word, a table that names a file, the journal or a syslog daemon, or a list of these."""
 
+from __future__ import annotations
+
 import posixpath
-from collections.abc import Mapping
-from typing import Any
 
 from supervisor.config.kinds import Choice, Count, Flag, Path, Text
 from supervisor.config.problems import Place, show
 from supervisor.config.shapes import ByType, Field, ListOf, Table
 from supervisor.config.units import Duration, Size
 from supervisor.core.spec import Destination, FileSink, JournaldSink, Output, SyslogSink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 PLACEHOLDER = "{service}"
 """In a path: the name of the service, or of its instance (``web#1``)."""
@@ -215,7 +220,7 @@ class Sink:
         return {"anyOf": [table.schema() for table in self.tables.values()]}
 
 
-class _Several(ListOf[Any]):
+class _Several(ListOf[object]):
     """A list in which nothing stands twice."""
 
     def parse(self, value: object, at: Place) -> tuple[Any, ...]:

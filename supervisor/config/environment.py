@@ -5,7 +5,12 @@ daemon's notification socket would speak for all of them) and its ``PAUSEVISOR_*
 container it is there for the programs, and the daemon, which runs isolated, neither obeys it nor adds to it.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """``PATH`` of a service that would have none, for without it no program is found by name."""

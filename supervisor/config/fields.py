@@ -4,7 +4,7 @@ A key is a row: its name, what it may hold, what it means, and its default as a 
 the JSON Schema both come from here, and a test holds the defaults against those of :mod:`supervisor.core.spec`.
 """
 
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.control_fields import CONTROL_FIELDS, check_control
 from supervisor.config.destinations import LogOutput
@@ -25,6 +25,10 @@ from supervisor.core.spec import (
     Shutdown,
     WhenDone,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _forward(signal: int, services: tuple[str, ...] | None = None) -> Forward:

@@ -1,13 +1,17 @@
 """The keys of a service about what its process may do and have: user, limits, capabilities, environment files."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.kinds import Count, Flag, Kind, Path, VariableName
 from supervisor.config.problems import Place
 from supervisor.config.shapes import ByType, Field, ListOf, Map, Table
 from supervisor.config.units import Size
 from supervisor.core.spec import Cgroup, Isolation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class Late:

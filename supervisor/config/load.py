@@ -5,8 +5,7 @@ The way is: read every file, gather the names of all services, read every value 
 changed here, so a reload that fails leaves everything as it was.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.assemble import assemble
 from supervisor.config.destinations import SharedFiles
@@ -20,6 +19,11 @@ from supervisor.config.together import check_cycles, check_together
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
 from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
 __all__ = ["ConfigError", "Problem", "Settings", "default_sources", "load"]
 

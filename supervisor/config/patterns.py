@@ -1,7 +1,5 @@
 """Kinds of regular expressions: read, tried, and handed on as text."""
 
-import re
-
 from supervisor.config.kinds import Text
 from supervisor.config.problems import Place
 
@@ -26,6 +24,8 @@ class Pattern(Text):
     def parse(self, value: object, at: Place) -> str:
         """Read a pattern; see :meth:`~supervisor.config.kinds.Kind.parse`."""
         text = super().parse(value, at)
+        import re  # noqa: PLC0415 - few files have a pattern
+
         try:
             pattern = re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:

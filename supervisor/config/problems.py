@@ -5,9 +5,13 @@ left out, and reading goes on, because a user wants to mend a file once and not 
 problem passes through here, so that one problem is one line, and shows no control character that a file holds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
 
 from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 LONGEST_SHOWN = 60
 """Characters of a value that a message repeats."""
@@ -88,12 +92,12 @@ class Place:
         self.key = key
         self.scope = scope
 
-    def inside(self, key: str) -> "Place":
+    def inside(self, key: str) -> Place:
         """The place of ``key`` in the table at this place; quoted as TOML asks where it is no bare key."""
         word = key if key and len(key) <= LONGEST_SHOWN and _BARE.issuperset(key) else show(key)
         return Place(self.file, f"{self.key}.{word}" if self.key else word, self.scope)
 
-    def item(self, index: int) -> "Place":
+    def item(self, index: int) -> Place:
         """The place of an item, counted from 0, in the list at this place."""
         return Place(self.file, f"{self.key}[{index}]", self.scope)
 

@@ -4,11 +4,15 @@ So the number can stand wherever variables are put in: in a port, a path, a prob
 number 1 for everybody, which finds all mistakes; what is left to find in the others is a port above 65535.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.problems import ConfigError, Invalid, Place, Scope
 from supervisor.config.service_fields import SERVICE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 VARIABLE = "PAUSEVISOR_REPLICA"
 """Number of the instance, from 1; in its environment, and in the file."""

@@ -3,8 +3,6 @@
 The fields are read by cronsim, which is imported when there is a schedule to read.
 """
 
-import re
-
 from supervisor.config.kinds import Choice, Text
 from supervisor.config.problems import Place, show
 from supervisor.config.shapes import ByType, Field, Table
@@ -36,6 +34,8 @@ class Cron:
         """Read the fields; see :meth:`~supervisor.config.kinds.Kind.parse`."""
         if not isinstance(value, str):
             raise at.wrong(value, self.allowed)
+        import re  # noqa: PLC0415 - only with a schedule
+
         if value.startswith("@"):
             if value in MACROS:
                 return MACROS[value]

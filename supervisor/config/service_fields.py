@@ -3,8 +3,7 @@
 Each group is a module of its own; this one holds the first and puts them together.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.destinations import check_replicas
 from supervisor.config.isolation_fields import ISOLATION
@@ -19,6 +18,11 @@ from supervisor.config.units import Duration
 from supervisor.config.watch_fields import WATCHING
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
 from supervisor.core.spec import Kind, Restart, RestartLimit, StopScope
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 def _delays_fit(values: Mapping[str, Any], at: Place) -> None:

@@ -1,6 +1,6 @@
 """Kinds that only a service has: its command, what it needs, and how it may end."""
 
-from typing import cast
+from __future__ import annotations
 
 from supervisor.config.kinds import Choice, Count, Flag, ServiceReference, Text
 from supervisor.config.problems import Place
@@ -9,6 +9,10 @@ from supervisor.config.signal_names import Signal
 from supervisor.core.record import Record
 from supervisor.core.signals import CATCHABLE, SIGKILL, SIGSTOP
 from supervisor.core.spec import Need, Until
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_COMMAND_LINE = 128 * 1024 - 1
 """Characters of a command written as one string: what Linux takes as one argument, MAX_ARG_STRLEN of execve(2)."""
@@ -121,8 +125,8 @@ class Needs:
             return {name: Need() for name in self._names.parse(value, at)}
         if not isinstance(value, dict):
             raise at.wrong(value, self.allowed)
-        given = self._table.parse(value, at)
-        return {name: need if isinstance(need, Need) else Need(cast("Until", need)) for name, need in given.items()}
+        given: dict[str, Any] = self._table.parse(value, at)
+        return {name: need if isinstance(need, Need) else Need(need) for name, need in given.items()}
 
     def schema(self) -> dict[str, object]:
         """See :meth:`~supervisor.config.kinds.Kind.schema`."""

@@ -4,12 +4,17 @@ A shape reads all it holds before it gives up, so that every problem inside it i
 :class:`Field`: a new key of the format is one more row.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from __future__ import annotations
 
 from supervisor.config.kinds import Kind
 from supervisor.config.problems import Invalid, Place
+from supervisor.core.light import Generic, TypeVar
 from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
 T = TypeVar("T")
 K = TypeVar("K")

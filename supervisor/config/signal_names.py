@@ -1,9 +1,13 @@
 """The kind of signals: a number, written by its name."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
 from supervisor.config.problems import Place, show
 from supervisor.core.signals import NUMBERS, parse_signal, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Signal:

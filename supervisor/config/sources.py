@@ -6,14 +6,20 @@ chosen for tomllib, which takes some hundred times a file's size in memory in th
 of the length of a dotted key.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Sequence
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
-from typing import Any
 
 from supervisor.config.kinds import absolute
 from supervisor.config.problems import Scope
+from supervisor.config.quick import read_quickly
 from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 LONGEST_FILE = 2**20
 """Bytes of one file: enough for some 3,000 services, and the worst that fits is parsed within seconds."""
@@ -123,7 +129,10 @@ def _decode(content: bytes) -> str:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - it compiles its patterns at import; pause mode reads no file
+    document = read_quickly(text)
+    if document is not None:
+        return document
+    import tomllib  # noqa: PLC0415 - only for what is unusual: it compiles its patterns at import
 
     _require_shallow_keys(text)
     try:

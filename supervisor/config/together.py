@@ -4,8 +4,7 @@ Read when every value is right by itself, but for cycles, which names alone make
 these.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.problems import Place, Scope
 from supervisor.config.sources import Source
@@ -13,8 +12,14 @@ from supervisor.config.watch_fields import check_watching
 from supervisor.core.needs import find_cycles
 from supervisor.core.spec import Kind, Need, Restart, Until
 
-Services = dict[str, tuple[Place, Mapping[str, Any]]]
-"""By name, where a service is defined, and the values given for it."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    Services = dict[str, tuple[Place, Mapping[str, Any]]]
+    """By name, where a service is defined, and the values given for it."""
+
 
 _FOR_SERVICES = {
     "ready": "a {kind} is ready when it has done its work",

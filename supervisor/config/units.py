@@ -4,8 +4,6 @@ A number without a unit is refused, for nobody remembers which one was meant. Th
 the schema, so the two cannot disagree; they are compiled when first needed, for the start path is short of time.
 """
 
-import re
-
 from supervisor.config.problems import Place, show
 
 _NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
@@ -67,6 +65,8 @@ class Size:
 
     def parse(self, value: object, at: Place) -> int:
         """Read a size; see :meth:`Kind.parse`."""
+        import re  # noqa: PLC0415 - few files have a size
+
         match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
         size = int(float(match[1]) * _SIZE_UNITS[match[2]]) if match else -1
         if self.low <= size <= self.high:
@@ -81,6 +81,12 @@ class Size:
 
 def _seconds(text: str) -> float | None:
     """Length of a duration; None for a text that is none."""
+    number = text.rstrip("dhms")
+    scale = _DURATION_UNITS.get(text[len(number) :])
+    if scale and len(number) <= 12 and number.isascii() and number.isdigit():
+        return float(number) * scale / 1000
+    import re  # noqa: PLC0415 - most durations are one number and one unit
+
     match = re.fullmatch(_DURATION, text)
     if match is None:
         return None

@@ -1,7 +1,6 @@
 """The keys of a service about how it is: readiness, health, watchdog."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from __future__ import annotations
 
 from supervisor.config.kinds import Choice, Count, Path
 from supervisor.config.problems import Place
@@ -23,6 +22,11 @@ from supervisor.core.spec import (
     Ready,
     TcpProbe,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 DEFAULT_START_TIMEOUT = 60.0
 """Seconds that a service with ``ready`` may take to become so, unless it says otherwise."""

@@ -4,16 +4,19 @@ What may stand there is one pattern each, for the reader and for the schema, so 
 variables is judged by the reader when they are put in; the schema lets it pass.
 """
 
-import re
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from __future__ import annotations
 
-from supervisor.config.kinds import Count, Text
+from supervisor.config.kinds import NAME_CHARACTERS, Count, Text
 from supervisor.config.problems import Invalid, Place, show
 from supervisor.config.shapes import Field, Table
 from supervisor.config.units import Duration
+from supervisor.core.light import TypeVar
 from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 T = TypeVar("T")
 
@@ -45,6 +48,11 @@ class HostPort(Text):
     def parse(self, value: object, at: Place) -> Address:  # type: ignore[override]  # a text made into more
         """Read an address; see :meth:`~supervisor.config.kinds.Kind.parse`."""
         text = super().parse(value, at)
+        usual, port, target = _parts(text)
+        if usual and port and not target:
+            return Address(usual, int(port))
+        import re  # noqa: PLC0415 - most addresses are of the usual kind
+
         match = re.fullmatch(_HOST_PORT, text)
         host = _host(match[1]) if match is not None else ""
         if match is None or not host:
@@ -73,11 +81,16 @@ class Url(Text):
     def parse(self, value: object, at: Place) -> Target:  # type: ignore[override]  # a text made into more
         """Read a URL; see :meth:`~supervisor.config.kinds.Kind.parse`."""
         text = super().parse(value, at)
+        usual, port, target = _parts(text.removeprefix("http://"))
+        if usual and text.startswith("http://"):
+            return Target(usual, int(port or 80), target or "/")
         if text.lower().startswith("https:"):
             raise at.refuse(
                 f"found {show(value)}; allowed: {self.allowed}; the daemon speaks no TLS: probe a plain port, or use "
                 'command = ["curl", "-fsS", "https://..."]'
             )
+        import re  # noqa: PLC0415 - most URLs are of the usual kind
+
         match = re.fullmatch(_URL, text)
         host = _host(match[1]) if match is not None else ""
         if match is None or not host:
@@ -87,6 +100,22 @@ class Url(Text):
     def schema(self) -> dict[str, object]:
         """See :meth:`~supervisor.config.kinds.Kind.schema`."""
         return {"type": "string", "pattern": f"^(?:{_URL}|{_WITH_VARIABLES})$", "examples": ["http://127.0.0.1:80/"]}
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Host, port and target, as far as there are any, of what matches the patterns and has no IPv6 address.
+
+    All empty for what has to be looked at more closely: compiling the patterns takes half of the interpreter's start.
+    """
+    authority, slash, rest = text.partition("/")
+    host, colon, port = authority.partition(":")
+    if not host or len(host) > 253 or host[0] in ".-" or host.strip(NAME_CHARACTERS):
+        return "", "", ""
+    if colon and not (port.isascii() and port.isdigit() and port[0] != "0" and len(port) < 6 and int(port) < 65536):
+        return "", "", ""
+    if not (rest.isascii() and rest.isprintable() and len(rest) < 2048) or " " in rest or "#" in rest:
+        return "", "", ""
+    return host, port, slash + rest
 
 
 def _expanded(value: object) -> str:
@@ -116,6 +145,9 @@ class Pattern(Text):
     def parse(self, value: object, at: Place) -> str:
         """Read a pattern; see :meth:`~supervisor.config.kinds.Kind.parse`."""
         text = super().parse(value, at)
+        import re  # noqa: PLC0415 - only with such a probe
+        import warnings  # noqa: PLC0415
+
         try:
             with warnings.catch_warnings(action="ignore"):
                 re.compile(text)

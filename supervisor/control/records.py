@@ -10,8 +10,7 @@ for most, and counters count from the beginning.
 
 from __future__ import annotations
 
-from collections import deque
-
+from supervisor.core.light import deque
 from supervisor.logs.encode import encode_line
 
 TYPE_CHECKING = False

@@ -5,10 +5,9 @@ nobody is left that needs it) -> ``SWEEPING`` (every remaining descendant gets T
 ``LINGERING`` stands beside SWEEPING: descendants may finish by themselves.
 """
 
-from enum import Enum
-
 from supervisor.core import events as ev
 from supervisor.core.effects import CloseOutput, Effect, Finish, NotifyManager, Report, SignalDescendants
+from supervisor.core.light import Enum
 from supervisor.core.signals import SIGINT, SIGKILL, SIGTERM
 from supervisor.core.spec import Orphans
 from supervisor.core.states import Reason

@@ -9,11 +9,10 @@ Beside it: :mod:`~supervisor.core.needs` (who needs whom), :mod:`~supervisor.cor
 :mod:`~supervisor.core.descent` (the way down), :mod:`~supervisor.core.reload` (a new configuration).
 """
 
-from collections import deque
-
 from supervisor.core import events as ev
 from supervisor.core.descent import Descent, Phase
 from supervisor.core.effects import Effect, NotifyManager, Report
+from supervisor.core.light import deque
 from supervisor.core.needs import Graph, is_met
 from supervisor.core.orders import signal_received, signal_service
 from supervisor.core.service import Context, Service, is_at_ease

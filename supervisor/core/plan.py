@@ -3,8 +3,7 @@
 The one table that says which change needs a restart is here.
 """
 
-from enum import Enum
-
+from supervisor.core.light import Enum
 from supervisor.core.record import Record
 from supervisor.core.spec import FleetSpec, ServiceSpec
 

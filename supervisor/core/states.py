@@ -19,7 +19,7 @@ FAILED     (does not last: it starts at once)                   failed for good;
 A service that ended by itself is wanted down from then on: nobody but an order wants it back.
 """
 
-from enum import Enum
+from supervisor.core.light import Enum
 
 
 class State(Enum):

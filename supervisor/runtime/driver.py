@@ -7,11 +7,10 @@ event from outside ever meets a service between an order and its result.
 
 from __future__ import annotations
 
-from collections import deque
-
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.fleet import Fleet
+from supervisor.core.light import deque
 from supervisor.core.record import Record
 from supervisor.core.signals import SIGCHLD, SIGCONT, SIGKILL, signal_name
 from supervisor.core.spec import StopScope

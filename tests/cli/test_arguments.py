@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from supervisor import __version__
-from supervisor.cli.arguments import Arguments, Rewrite, parse
+from supervisor.cli.arguments import parse
+from supervisor.cli.given import Arguments, Rewrite, understand
 
 RUN = ["run"]
 SINGLE_OPTIONS = [
@@ -197,3 +200,73 @@ def test_help_survives_any_width(
         parse(["run", "--help"])
     assert caught.value.code == 0
     assert "--log-to" in capsys.readouterr().out
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "-c",
+            "--config",
+            "--control",
+            "--log-to",
+            "--log-level",
+            "--log-format",
+            "--loop",
+            "--",
+            "-",
+            "a",
+            "",
+            "=",
+            "\0",
+        ),
+        *("-c=a", "--config=a", "--config=", "--control=a=b", "--log-level=info", "--loop=other", "--help", "-ca"),
+        *("info", "debug", "json", "asyncio", "-5", "--no-new-session", "--signal-scope", "group", "--conf", "a b"),
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=6))
+@example(["-c=a"])
+@example(["--log-level", "loud"])
+@example(["-c", "-5"])
+@example(["-c", "--", "true"])
+@example(["--"])
+@example(["--", "a", "--", "\0"])
+@example(["--", "", "--"])
+def test_the_quick_way_says_what_the_parser_says(words: list[str]) -> None:
+    """Whatever is understood without the parser is understood as by it; the rest, and every mistake, is left to it."""
+    quick = understand([*RUN, *words])
+    if quick is not None:
+        assert quick == parse([*RUN, *words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-c", "a.toml"],
+        [
+            "--config",
+            "a.toml",
+            "--config=b.toml",
+            "--log-level=debug",
+            "--control",
+            "/c.sock",
+            "--",
+            "true",
+            "-c",
+            "--",
+        ],
+        ["--log-to", "stderr", "--log-format", "json", "--loop", "asyncio", "-c", "a"],
+        ["--", "true"],
+    ],
+)
+def test_the_usual_ways_to_start_are_quick(words: list[str]) -> None:
+    """The usual is not left to the parser, or a start would cost what it takes."""
+    assert understand([*RUN, *words]) == parse([*RUN, *words])
+
+
+@pytest.mark.parametrize("command", ["pause", "check", "status", "Run", ""])
+def test_only_a_run_is_quick(command: str) -> None:
+    """Everything else is the parser's."""
+    assert understand([command, "-c", "a"]) is None
+    assert understand([]) is None

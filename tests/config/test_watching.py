@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervisor.config.schema import config_schema
@@ -281,11 +281,29 @@ def test_schema_and_loader_agree_on_addresses(text: str) -> None:
     assert VALIDATOR.is_valid(document) is accepts(document), text
 
 
+_PIECES = st.sampled_from(
+    ["http://", "x", "a.b", ":", "80", "08", "65535", "65536", "/", "?", "#", " ", "%", "\n", "-", "\u00e4"]
+)
+
+
+@given(st.lists(_PIECES, max_size=7).map("".join))
+@example("http://" + "x" * 253)
+@example("http://" + "x" * 254)
+@example("http://x/" + "y" * 2047)
+@example("http://x/" + "y" * 2048)
+@example("x:\u0663")
+def test_schema_and_loader_agree_on_urls(text: str) -> None:
+    """Whatever the pieces make, as a URL and as an address."""
+    for probe in ("http", "tcp"):
+        document = {"services": {"web": {"command": ["x"], "ready": {probe: text}}}}
+        assert VALIDATOR.is_valid(document) is accepts(document), text
+
+
 def test_the_examples_of_the_page_load() -> None:
     """Every example in the page about readiness is a file that the loader takes."""
     path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "readiness.md")
     with open(path, encoding="utf-8") as file:
         examples = re.findall(r"^```toml\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
     assert len(examples) >= 5
-    for example in examples:
-        assert load_text(example).fleet.services
+    for text in examples:
+        assert load_text(text).fleet.services

@@ -50,24 +50,24 @@ specs = st.builds(
     start_timeout=st.sampled_from([None, 5.0, 60.0]),
     health=st.sampled_from([None, Health(PROBE, failures=2)]),
     watchdog=st.sampled_from([None, 30.0]),
-    restart=st.sampled_from(Restart),
+    restart=st.sampled_from(list(Restart)),
     restart_delay=st.sampled_from([0.0, 0.2, 5.0]),
     restart_limit=st.one_of(st.none(), st.builds(RestartLimit, st.integers(1, 4), st.sampled_from([1.0, 60.0]))),
     stop_timeout=st.sampled_from([0.0, 1.0, 8.0, 100.0]),
-    stop_scope=st.sampled_from(StopScope),
+    stop_scope=st.sampled_from(list(StopScope)),
 )
 fleets = st.builds(
     FleetSpec,
     main=st.sampled_from([None, *NAMES]),
-    on_failure=st.sampled_from(OnFailure),
-    when_done=st.sampled_from(WhenDone),
+    on_failure=st.sampled_from(list(OnFailure)),
+    when_done=st.sampled_from(list(WhenDone)),
     drain_delay=st.sampled_from([0.0, 2.0, 100.0]),
     orphans=st.sampled_from([Orphans.TERMINATE, Orphans.WAIT]),
 )
 
 
-needs = st.builds(Need, st.sampled_from(Until), st.booleans())
-schedules = st.one_of(st.none(), st.builds(Schedule, cron=st.just("* * * * *"), overlap=st.sampled_from(Overlap)))
+needs = st.builds(Need, st.sampled_from(list(Until)), st.booleans())
+schedules = st.one_of(st.none(), st.builds(Schedule, cron=st.just("* * * * *"), overlap=st.sampled_from(list(Overlap))))
 
 
 def arranged(

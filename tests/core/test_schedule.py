@@ -104,7 +104,7 @@ def test_overlap_replace() -> None:
     assert (run["scheduled_for"], run["reason"], run["succeeded"]) == (FIRST, "replaced", False)
 
 
-@pytest.mark.parametrize("overlap", Overlap)
+@pytest.mark.parametrize("overlap", list(Overlap))
 def test_no_run_follows_a_stop(overlap: Overlap) -> None:
     """What is told to stop runs no more, whatever waits."""
     life = waiting(overlapping(overlap)).send(due(FIRST), due(SECOND), ev.StopRequested("job"), due(THIRD))

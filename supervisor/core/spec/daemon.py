@@ -1,7 +1,6 @@
 """The daemon's own settings, and all its services together."""
 
-from enum import Enum
-
+from supervisor.core.light import Enum
 from supervisor.core.record import Record
 from supervisor.core.signals import SIGHUP, SIGINT, SIGQUIT, SIGTERM
 from supervisor.core.spec.service import ServiceSpec

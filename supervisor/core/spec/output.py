@@ -1,7 +1,6 @@
 """Where a service's lines go and what becomes of them on the way; and the log itself."""
 
-from enum import Enum
-
+from supervisor.core.light import Enum
 from supervisor.core.record import Record
 
 

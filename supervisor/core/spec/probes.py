@@ -1,7 +1,6 @@
 """How it is found out that a service is ready, and whether it is well."""
 
-from enum import Enum
-
+from supervisor.core.light import Enum
 from supervisor.core.record import Record
 
 

@@ -1,7 +1,6 @@
 """One service: its program, when and in what surroundings it runs, and how it ends."""
 
-from enum import Enum
-
+from supervisor.core.light import Enum
 from supervisor.core.record import Record
 from supervisor.core.spec.output import Destination, Output, ServiceLog
 from supervisor.core.spec.probes import Health, Ready

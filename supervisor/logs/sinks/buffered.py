@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 
+from supervisor.core.light import deque
 from supervisor.logs.sink import BLOCKED, IO_ERROR, reason_of
 
 TYPE_CHECKING = False
