@@ -6,7 +6,7 @@ import argparse
 
 from supervisor import __version__
 from supervisor.cli.given import FORMATS, LEVELS, LOOPS, Arguments, Rewrite
-from supervisor.cli.parser import Parser, RawFormatter, completes
+from supervisor.cli.parser import Parser, RawFormatter, completes, nearest, sentence
 from supervisor.core.signals import FORWARDABLE, parse_signal
 
 TYPE_CHECKING = False
@@ -61,7 +61,7 @@ def parse(argv: list[str]) -> Arguments:
 
 def make_parser(command: str) -> argparse.ArgumentParser:
     """The parser of one of :data:`OWN`."""
-    parser = Parser(prog=f"pausevisor {command}", description=OWN[command].capitalize() + ".")
+    parser = Parser(prog=f"pausevisor {command}", description=sentence(OWN[command]))
     _ADDERS[command](parser)
     return parser
 
@@ -80,9 +80,14 @@ def _without_command(head: list[str]) -> NoReturn:
     parser.formatter_class = RawFormatter
     parser.add_argument("-v", "-V", "--version", action="version", version=f"pausevisor {__version__}")
     parser.parse_known_args(head)
+    known = [*OWN, *CLIENTS]
     if head and not head[0].startswith("-"):
-        parser.error(f"{head[0]!r} is no command; there are {', '.join([*OWN, *CLIENTS])}")
-    parser.error(f"a command is needed: {', '.join([*OWN, *CLIENTS])}")
+        there = f"; there are {', '.join(known)}"
+        parser.error(f"{head[0]!r} is no command{nearest(head[0], [*known, '--help', '--version']) or there}")
+    command = next((word for word in head if word in known), None)
+    if command is not None:
+        parser.error(f"options stand behind the command: pausevisor {command} {head[0]}")
+    parser.error(f"a command is needed: {', '.join(known)}")
 
 
 def _split(argv: list[str]) -> tuple[list[str], tuple[str, ...]]:

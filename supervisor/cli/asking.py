@@ -6,7 +6,8 @@ import json
 import os
 from fnmatch import fnmatchcase
 
-from supervisor.cli.talk import EX_CONFIG, EX_FAILED, EX_NOPERM, FailedError
+from supervisor.cli.parser import nearest
+from supervisor.cli.talk import EX_CONFIG, EX_FAILED, EX_NOPERM, FailedError, say
 from supervisor.control.client import PATIENCE, Client, Exchange
 from supervisor.control.places import client_paths
 
@@ -105,10 +106,11 @@ def is_pattern(name: str) -> bool:
     return not _GLOB.isdisjoint(name)
 
 
-def meant(listed: Sequence[Service], names: Iterable[str], untouched: str = "") -> list[Service]:
+def meant(client: Client, listed: Sequence[Service], names: Iterable[str], untouched: str = "") -> list[Service]:
     """The services that are meant by names and patterns; all of them when there are none.
 
     Args:
+        client: asked for names that mean nothing: one that was scaled to nothing has no instance to show.
         listed: all there are.
         names: from the command line.
         untouched: what is added to the complaint, such as that nothing was done.
@@ -118,22 +120,17 @@ def meant(listed: Sequence[Service], names: Iterable[str], untouched: str = "") 
     """
     patterns = tuple(dict.fromkeys(names))
     wrong = [pattern for pattern in patterns if not any(matches(service, pattern) for service in listed)]
+    for name in [name for name in wrong if client.ask("GET", f"/v1/services/{quote(name)}").status < 400]:
+        say(f"{name} has no instances at present; for more of them: pausevisor scale {name}=1")
+        wrong.remove(name)
     if wrong:
         raise FailedError("\n".join([*(_unknown(name, listed) for name in wrong), *([untouched] if untouched else [])]))
     return [one for one in listed if not patterns or any(matches(one, pattern) for pattern in patterns)]
 
 
 def _unknown(name: str, listed: Sequence[Service]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
-
     if is_pattern(name):
         return f"no service matches {name!r}"
     known = sorted({one[key] for one in listed for key in ("name", "base")})
-    near = get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known[:20])}" if known else ""
-    return f"there is no service {name!r}{hint}"
-
-
-def selection(names: Iterable[str]) -> list[str]:
-    """Names and patterns as the daemon's own filters want them: those of a replicated service mean its instances."""
-    return [pattern for name in names for pattern in ([name] if "#" in name else [name, f"{name}#*"])]
+    there = f"; there are {', '.join(known[:20])}" if known else ""
+    return f"there is no service {name!r}{nearest(name, known) or there}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from supervisor.cli.arguments import CLIENTS
-from supervisor.cli.parser import Parser, completes
+from supervisor.cli.parser import Parser, completes, sentence
 from supervisor.cli.ping import DEFAULT_TIMEOUT, PROBES
 from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal
@@ -74,10 +74,11 @@ def parse_call(argv: list[str]) -> Call:
 
 def make_parser(command: str) -> argparse.ArgumentParser:
     """The parser of one client."""
-    parser = Parser(prog=f"pausevisor {command}", description=CLIENTS[command].capitalize() + ".")
+    parser = Parser(prog=f"pausevisor {command}", description=sentence(CLIENTS[command]))
     ADDERS[command](parser)
     path = parser.add_argument(
         "--control",
+        type=_path,
         metavar="PATH",
         help="the daemon's control socket; default: $PAUSEVISOR_CONTROL, else the usual places",
     )
@@ -97,6 +98,12 @@ def _duration(text: str) -> float:
         return Duration(zero=False).parse(text, Place("", "", scope))
     except Invalid:
         raise argparse.ArgumentTypeError(scope.problems[0].message) from None
+
+
+def _path(text: str) -> str:
+    if not text:  # a variable of a script that is empty: the daemon that the default means is not the one that is meant
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def _signal(text: str) -> int:

@@ -7,6 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
 
@@ -34,6 +35,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See argparse."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def sentence(text: str) -> str:
+    """What a list of commands says of one, as its own help begins."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``; did you mean web or db?`` of words that are near to this one; empty where none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    near = get_close_matches(word, tuple(known))
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def completes(action: argparse.Action, what: str | tuple[str, ...]) -> None:

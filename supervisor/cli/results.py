@@ -21,6 +21,9 @@ _MOST_LINES = 30
 _WORDS = {"late": "not in time", "untouched": "not begun"}
 _MARKS = {"done": ("✓", "good"), "accepted": ("·", "busy"), "skipped": ("-", "rest"), "untouched": ("-", "rest")}
 _FAILURE = ("✗", "bad")
+_UPWARDS = ("start", "restart", "scale")
+"""Orders whose failure the services' own words explain."""
+
 _GOOD = ("done", "accepted", "skipped")
 
 
@@ -106,7 +109,8 @@ def _complain(verb: str, outcomes: Mapping[str, Outcome]) -> None:
     late = [name for name, outcome in outcomes.items() if outcome.word == "late"]
     untouched = [name for name, outcome in outcomes.items() if outcome.word == "untouched"]
     if failed:
-        say(f"{verb} failed: {some(failed)}; what they wrote: pausevisor logs {' '.join(failed[:3])}")
+        wrote = f"; what they wrote: pausevisor logs {' '.join(failed[:3])}" if verb in _UPWARDS else ""
+        say(f"{verb} failed: {some(failed)}{wrote}")
     if late:
         say(f"{verb} is not done in time: {some(late)}; the order stands")
     if untouched:

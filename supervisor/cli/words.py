@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from supervisor.core import states
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     Service = dict[str, Any]
+
+AT_REST = frozenset(state.value for state in states.AT_REST)
+"""Names of the states in which nothing will happen without an order."""
 
 STYLE = {
     "running": "good",
@@ -20,8 +25,10 @@ STYLE = {
 }
 """What the colour of a state means."""
 
+_NEVER_RAN = "its process could not be started"
+
 _REASONS = {
-    "spawn-failed": "its process could not be started",
+    "spawn-failed": _NEVER_RAN,
     "start-timeout": "it was not ready in time",
     "not-ready": "it ended before it was ready",
     "unhealthy": "its health probe failed",
@@ -43,7 +50,7 @@ def style(service: Service) -> str:
 
 def readiness(service: Service) -> str:
     """Whether it does what it is there for: ``yes``, ``no``, ``unhealthy``, or ``-`` where nothing is wanted of it."""
-    if service["state"] in ("stopped", "completed", "failed") or _is_between_runs(service):
+    if service["state"] in AT_REST or _is_between_runs(service):
         return "-"
     if service.get("healthy") is False:
         return "unhealthy"
@@ -52,7 +59,7 @@ def readiness(service: Service) -> str:
 
 def _is_between_runs(service: Service) -> bool:
     """Whether it is scheduled, and waits for its time."""
-    return bool(service["state"] == "waiting" and service.get("next_run"))
+    return bool(service["state"] == "waiting" and not service["need"])
 
 
 def why(service: Service) -> str:
@@ -65,12 +72,12 @@ def why(service: Service) -> str:
 def _reason(service: Service) -> str:
     state, end = service["state"], last_end(service)
     if state == "failed":
-        limit = _LIMIT if service["reason"] == "restart-limit" else ""
-        return ", ".join(part for part in (end or service["reason"], limit) if part)
+        limit = [_LIMIT] if service["reason"] == "restart-limit" else []
+        return ", ".join([end, *limit] if end else limit or [service["reason"]])
     if state == "backoff":
         return f"{end or service['reason']}, starts again soon"
     if state == "waiting" and not _is_between_runs(service):
-        return f"waits for {service['need']}" if service.get("need") else "waits for what it needs"
+        return f"waits for {service['need']}"
     if state == "starting":
         return "not ready yet"
     if state == "running" and service.get("healthy") is False:
@@ -91,7 +98,7 @@ def last_end(service: Service) -> str:
         return f"killed by {service['signal_name']}"
     if service["exit_code"]:
         return f"exit code {service['exit_code']}"
-    return ""
+    return _NEVER_RAN if service["reason"] == "restart-limit" and service["exit_code"] is None else ""
 
 
 def duration(seconds: float | None) -> str:

@@ -10,6 +10,7 @@ On the way of the health check, so it imports builtin modules only.
 from __future__ import annotations
 
 import _socket
+import os
 import time
 from struct import pack
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds until an answer that nobody has to work for counts as missing."""
+
+_FILE_TYPE, _SOCKET = 0o170000, 0o140000
+"""inode(7); as numbers, for the stat module is not on the way of the health check."""
 
 _PIECE = 65536
 _LONGEST_HEAD = 65536
@@ -211,7 +215,7 @@ class Client:
             except PermissionError:
                 forbidden = forbidden or path
             except OSError as error:
-                tried.append((path, _why(error)))
+                tried.append((path, _why(path, error)))
         if forbidden:
             raise ForbiddenError(f"not permitted to use {forbidden}")
         raise UnreachableError(tried)
@@ -229,11 +233,18 @@ def _connect(path: str) -> Any:
     return socket
 
 
-def _why(error: OSError) -> str:
+def _why(path: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such socket"
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there any more"
+        return "nobody listens there any more" if _is_socket(path) else "that is no socket"
     if isinstance(error, BlockingIOError):
         return "it does not accept connections: too many clients wait already"
     return error.strerror or str(error)
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return os.stat(path).st_mode & _FILE_TYPE == _SOCKET
+    except OSError:
+        return True  # it has gone meanwhile

@@ -6,6 +6,7 @@ from supervisor.control import query
 from supervisor.control.records import Record
 from supervisor.control.streams import Source, Stream
 from supervisor.control.subject import Subject
+from supervisor.control.view import matcher_of_services
 
 _SSE = "text/event-stream"
 _TAIL = 10
@@ -22,7 +23,8 @@ class Following:
 
     async def events(self, request: Request) -> Stream:
         """The events: those that are kept, those that come, or both."""
-        is_service, is_event = query.matcher(request, "service"), query.matcher(request, "event")
+        is_meant = matcher_of_services(query.matcher(request, "service"))
+        is_event = query.matcher(request, "event")
         by_service = "service" in request.query_params
         since, follow, sse = query.number(request, "since"), query.flag(request, "follow"), _wants_sse(request)
         if since is None and sse:
@@ -35,7 +37,7 @@ class Following:
 
         def wanted(record: Record) -> bool:
             service = record.get("service")
-            if by_service and not (isinstance(service, str) and is_service(service)):
+            if by_service and not (isinstance(service, str) and is_meant(service)):
                 return False
             return is_event(str(record["event"]))
 
@@ -43,18 +45,16 @@ class Following:
 
     async def logs(self, request: Request) -> Stream:
         """The last lines of the services, those that come, or both."""
-        matches, stream = query.matcher(request, "service"), query.word(request, "stream", ("stdout", "stderr"))
+        is_meant = matcher_of_services(query.matcher(request, "service"))
+        stream = query.word(request, "stream", ("stdout", "stderr"))
         tail = query.number(request, "tail", most=_LONGEST_TAIL)
         follow, sse = query.flag(request, "follow"), _wants_sse(request)
-        fleet, lines = self._subject.fleet, self._subject.lines
-
-        def is_meant(name: str) -> bool:
-            return matches(name) or (name in fleet.specs and matches(fleet.specs[name].base))
+        lines = self._subject.lines
 
         def wanted(record: Record) -> bool:
             return stream in (None, record["stream"]) and is_meant(str(record["service"]))
 
-        names = [name for name in fleet.services if is_meant(name)]
+        names = [name for name in self._subject.fleet.services if is_meant(name)]
         count = _TAIL if tail is None else tail
         last = [record for name in names for record in lines.last(name, count) if wanted(record)]
         last.sort(key=_time)

@@ -87,14 +87,16 @@ class TokenMiddleware:
         await problem.response()(scope, receive, send)
 
 
-async def _on_http_error(_: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     """What the router has to say: no such path, no such method."""
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers or {})
     if "Allow" in headers:  # made of a set, in any order
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
-    return ProblemError(error.status_code, error.detail, headers=headers).response()
+    path = request.scope["path"]
+    details = {404: f"there is nothing at {path}", 405: f"{path} takes {headers.get('Allow')}, and no {request.method}"}
+    return ProblemError(error.status_code, details.get(error.status_code, error.detail), headers=headers).response()
 
 
 async def _on_mistake(_: Request, _error: Exception) -> Response:

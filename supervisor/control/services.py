@@ -14,7 +14,7 @@ from supervisor.control.orders import End
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
-from supervisor.control.view import View, names_of, not_ready
+from supervisor.control.view import View, matcher_of_services, names_of, not_ready
 from supervisor.control.waiting import disconnected, first_done
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.spec import StopScope
@@ -45,10 +45,8 @@ class Services:
 
     async def all(self, request: Request) -> "ServiceList":
         """All services, or those whose names match."""
-        matches = query.matcher(request, "name")
-        fleet = self._subject.fleet
-        names = [name for name in fleet.services if matches(name) or matches(fleet.specs[name].base)]
-        return ServiceList(self._subject, names)
+        is_meant = matcher_of_services(query.matcher(request, "name"))
+        return ServiceList(self._subject, [name for name in self._subject.fleet.services if is_meant(name)])
 
     async def one(self, request: Request) -> Response:
         """One service; all instances of a replicated one."""

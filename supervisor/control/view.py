@@ -4,6 +4,7 @@ The environment is not shown at all, since secrets live there.
 """
 
 import time
+from collections.abc import Callable
 
 from supervisor.core.descent import Phase
 from supervisor.core.fleet import Fleet
@@ -23,6 +24,11 @@ def names_of(fleet: Fleet, name: str) -> tuple[str, ...]:
     if name in fleet.services:
         return (name,)
     return tuple(one for one, spec in fleet.specs.items() if spec.base == name)
+
+
+def matcher_of_services(matches: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Whether a service is meant, by its own name or by that of the replicated service it is an instance of."""
+    return lambda name: matches(name) or matches(name.partition("#")[0])
 
 
 def service_view(fleet: Fleet, name: str) -> View:
@@ -107,5 +113,6 @@ def has_started(fleet: Fleet) -> bool:
 
 
 def healthy_or_unknown(fleet: Fleet, name: str) -> bool | None:
-    """Whether the health probes of a service say that it is well; None where there are none."""
-    return None if fleet.specs[name].health is None else fleet.services[name].healthy
+    """Whether the health probes of a service say that it is well; None where there are none, or nothing to probe."""
+    service = fleet.services[name]
+    return None if fleet.specs[name].health is None or service.pid is None else service.healthy

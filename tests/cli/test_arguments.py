@@ -111,7 +111,10 @@ def test_the_other_commands(argv: list[str], expected: dict[str, Any]) -> None:
     ("argv", "words"),
     [
         ([], ["a command is needed", "run", "pause", "check", "schema", "doctor"]),
-        (["strat"], ["'strat'", "run", "pause", "start", "ping"]),
+        (["zzz"], ["'zzz'", "run", "pause", "start", "ping"]),
+        (["strat"], ["'strat' is no command; did you mean start"]),
+        (["version"], ["did you mean --version?"]),
+        (["--control", "x", "status"], ["options stand behind the command: pausevisor status --control"]),
         (["--nonsense"], ["a command is needed"]),
         (["--", "true"], ["a command is needed"]),
         (["run", "--nonsense"], ["--nonsense"]),

@@ -63,6 +63,7 @@ def test_what_is_meant(argv: list[str], expected: dict[str, Any]) -> None:
         (["events", "--since", "x"], ["'x' is no seq"]),
         (["status", "--sjon"], ["--sjon"]),
         (["status", "--js"], ["--js"]),
+        (["status", "--control", ""], ["--control", "it is empty"]),
         (["shutdown", "web"], ["web"]),
         (["ping", "--ready", "--live"], ["--live", "not allowed with"]),
         (["completion"], ["SHELL"]),
@@ -88,3 +89,4 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     out, err = capsys.readouterr()
     assert (err, "--control PATH" in out) == ("", True)
+    assert CLIENTS[command][1:] in " ".join(out.split())

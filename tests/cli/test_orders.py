@@ -238,6 +238,7 @@ def test_nobody_to_signal(talk: Talking) -> None:
     say("stop", "web")
     done = say("signal", "CONT", "web")
     assert (done.code, done.stdout) == (1, "web  stopped    no process to signal\n")
+    assert done.stderr == "pausevisor: signal failed: web\n"
     found = say.json("signal", "CONT", "--all")
     assert {one["service"]: one["outcome"] for one in found["results"]} == {"web": "skipped", "db": "done"}
 

@@ -39,6 +39,10 @@ def test_to_nothing_and_back(talk: Talking) -> None:
     _, say = talk(QUIET, WEB, DB)
     assert say("scale", "web=0").code == 0
     assert states(say) == {"db": "running"}
+    for call in (["stop", "web", "db"], ["start", "db", "web"], ["logs", "web"], ["events", "web"], ["status", "web"]):
+        done = say(*call)
+        assert done.code == 0
+        assert "web has no instances at present; for more of them: pausevisor scale web=1" in done.stderr
     assert say("scale", "web=2").code == 0
     assert states(say) == {"web#1": "running", "web#2": "running", "db": "running"}
 

@@ -1,6 +1,5 @@
 """status: what it shows, in which form, and when all is well."""
 
-import itertools
 import json
 import signal
 
@@ -76,6 +75,16 @@ def test_stopped_on_purpose_is_well(talk: Talking) -> None:
     assert done.code == 0
 
 
+def test_stopped_is_not_unhealthy(talk: Talking) -> None:
+    """What its probes said before it was stopped is said no longer, neither here nor by the exit code."""
+    probed = {"health": {"file": "/nonexistent", "interval": "10ms", "failures": 1, "action": "report"}}
+    daemon, say = talk(QUIET, service("web", "sleep", "1000", **probed))
+    daemon.wait_event("health_changed", healthy=False)
+    assert say.json("status", code=1)["services"][0]["healthy"] is False
+    assert say("stop", "web").code == 0
+    assert say.json("status")["services"][0]["healthy"] is None
+
+
 def test_only_those_that_are_named_count(talk: Talking) -> None:
     """Names and patterns choose what is shown and judged, in the order of the configuration."""
     daemon, say = talk(QUIET, service("web-a", "sleep", "9"), service("web-b", "sleep", "9"), BAD)
@@ -93,14 +102,19 @@ def test_why_is_told(talk: Talking) -> None:
         service("killed", "sh", "-c", "kill -KILL $$", restart_delay="60s"),
         service("limited", "sh", "-c", "exit 4", restart_delay="1ms", restart_limit={"count": 2, "within": "60s"}),
         service("missing", "/nowhere", restart="never"),
+        service("vain", "/nowhere", restart_delay="1ms", restart_limit={"count": 1, "within": "60s"}),
+        service("busy", "true", restart="always", restart_delay="1ms", restart_limit={"count": 1, "within": "60s"}),
     )
-    for name, state in (("bad", "failed"), ("killed", "backoff"), ("limited", "failed"), ("missing", "failed")):
-        daemon.wait_event("service_state_changed", service=name, to=state)
+    for name in ("bad", "limited", "missing", "vain", "busy"):
+        daemon.wait_event("service_state_changed", service=name, to="failed")
+    daemon.wait_event("service_state_changed", service="killed", to="backoff")
     found = rows(say("status").stdout)
     assert found["bad"][8] == "exit code 3"
     assert found["killed"][8] == "killed by SIGKILL, starts again soon"
     assert found["limited"][8] == "exit code 4, its restart limit is reached"
     assert found["missing"][8] == "its process could not be started"
+    assert found["vain"][8] == "its process could not be started, its restart limit is reached"
+    assert found["busy"][8] == "its restart limit is reached"
 
 
 def test_many_names(talk: Talking) -> None:
@@ -230,17 +244,19 @@ def test_the_daemon_goes_away_while_it_is_watched(talk: Talking) -> None:
 
 def test_watching_in_a_pipe(talk: Talking) -> None:
     """A line of JSON for each change, and no control sequence; without ``--json`` a table for each."""
-    _, say = talk(QUIET, WEB)
+    daemon, say = talk(QUIET, WEB)
     with say.begin("status", "--watch", "--json", stdout="pipe") as running:
         running.wait_for('"state": "running"')
+        for number in range(6):  # it looks again, and finds nothing new
+            say("signal", "CONT", "web")
+            daemon.wait_events(number + 1, "signal_forwarded")
         say("stop", "web")
         running.wait_for('"state": "stopped"')
         running.press("\x03")
         assert running.wait() == -signal.SIGINT
         lines = running.text.splitlines()
     states = [json.loads(line)["services"][0]["state"] for line in lines]
-    assert (states[0], states[-1]) == ("running", "stopped")
-    assert all(left != right for left, right in itertools.pairwise(lines))
+    assert [state for state in states if state != "stopping"] == ["running", "stopped"]
 
 
 def test_a_thousand_services(talk: Talking) -> None:

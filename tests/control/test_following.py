@@ -53,6 +53,14 @@ def test_filters(control: StartControlled) -> None:
     assert [(record["event"], record["service"]) for record in one] == [("child_started", "web")]
 
 
+def test_events_of_all_instances(control: StartControlled) -> None:
+    """The name of a replicated service means all of them, as it does for lines."""
+    daemon, client = control(service("web", "sleep", "1000", replicas=2), service("db", "sleep", "1000"))
+    daemon.wait_events(3, "child_started")
+    found = client.get("/v1/events?service=web&event=child_started").lines
+    assert [record["service"] for record in found] == ["web#1", "web#2"]
+
+
 @pytest.mark.parametrize("query", ["since=x", "since=-1", "since=99999999999999999999", "follow=perhaps", "since="])
 def test_wrong_parameters(control: StartControlled, query: str) -> None:
     """They are refused in words."""

@@ -313,6 +313,14 @@ def test_wrong_parameters(control: StartControlled, query: str) -> None:
     assert client.service("web")["state"] == "running"
 
 
+def test_no_such_path(control: StartControlled) -> None:
+    """What is missing is named, and what a path takes."""
+    _, client = control(service("web", "sleep", "1000"))
+    assert client.get("/v1/nothing").json["detail"] == "there is nothing at /v1/nothing"
+    assert client.get("/v1/reload").json["detail"] == "/v1/reload takes POST, and no GET"
+    assert client.ask("GET", "/v1/nothing", Host="[").status == 404
+
+
 def test_other_methods(control: StartControlled) -> None:
     """A method that a path does not have is refused, with those that it has."""
     _, client = control(service("web", "sleep", "1000"))

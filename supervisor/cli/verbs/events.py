@@ -20,8 +20,8 @@ def events(call: Call) -> int:
     """Print them; 0."""
     client = asking.client_of(call)
     if call.names:
-        asking.meant(asking.services(client), call.names)
-    selection = asking.query(service=asking.selection(call.names), since=call.since, follow=call.follow)
+        asking.meant(client, asking.services(client), call.names)
+    selection = asking.query(service=list(call.names), since=call.since, follow=call.follow)
     show = as_they_are if call.json else _renderer()
     return follow(client, "/v1/events" + selection, show, endless=call.follow)
 

@@ -27,7 +27,7 @@ def logs(call: Call) -> int:
     """Print them; 0."""
     client = asking.client_of(call)
     listed = asking.services(client)
-    meant = asking.meant(listed, call.names)
+    meant = asking.meant(client, listed, call.names)
     show = as_they_are if call.json else Lines([one["name"] for one in meant], look(1)).show
     selection = asking.query(service=list(call.names), tail=call.lines, follow=call.follow, stream=call.stream)
     return follow(client, "/v1/logs" + selection, show, endless=call.follow)

@@ -25,8 +25,8 @@ def order(call: Call) -> int:
     """Give the order, and wait for it; 0 when all is done, 1 when not."""
     client = asking.client_of(call)
     listed = asking.services(client)
-    meant = asking.meant(listed, call.names, _UNTOUCHED)
-    if not meant:
+    meant = asking.meant(client, listed, call.names, _UNTOUCHED)
+    if not listed:
         say("there are no services")
     rounds = _rounds(call, listed, meant)
     if not call.waits or (len(meant) > AT_ONCE and call.command in _REPEATABLE):

@@ -11,6 +11,7 @@ from supervisor.cli import asking, interrupts
 from supervisor.cli.progress import REFRESH, Progress
 from supervisor.cli.screen import look, write
 from supervisor.cli.talk import EX_FAILED, say
+from supervisor.cli.words import AT_REST
 from supervisor.control.client import PATIENCE, ClientError
 from supervisor.control.listener import peer
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from supervisor.cli.calls import Call
     from supervisor.control.client import Client, Exchange
-
-_AT_REST = ("stopped", "completed", "failed")
 
 
 def shutdown(call: Call) -> int:
@@ -47,7 +46,7 @@ def _wait(call: Call, client: Client) -> int:
         events.pump(PATIENCE)
     daemon = _handle_of(client)
     services = asking.services(client)
-    progress = Progress(look(2), {one["name"]: one["state"] for one in services if one["state"] not in _AT_REST})
+    progress = Progress(look(2), {one["name"]: one["state"] for one in services if one["state"] not in AT_REST})
     asking.post(client, "/v1/shutdown")
     try:
         last = _read(events, progress, deadline)
@@ -90,7 +89,7 @@ def _read(events: Exchange, progress: Progress, deadline: float | None) -> dict[
         for line in events.lines():
             record = json.loads(line)
             progress.event(record)
-            if record.get("to") in _AT_REST and record["event"] == "service_state_changed":
+            if record.get("to") in AT_REST and record["event"] == "service_state_changed":
                 progress.done(record["service"], "done")
             last = record if record["event"] == "shutdown_finished" else last
         if limit == 0:

@@ -23,7 +23,7 @@ def signal(call: Call) -> int:
     """
     client = asking.client_of(call)
     listed = asking.services(client)
-    meant = asking.meant(listed, call.names, "nothing was sent")
+    meant = asking.meant(client, listed, call.names, "nothing was sent")
     body = {"signal": signal_name(call.signal), **({"scope": call.scope} if call.scope else {})}
     outcomes = {one["name"]: _send(client, one, body, is_named=one["name"] in call.names) for one in meant}
     return report("signal", outcomes, listed, as_json=call.json)
