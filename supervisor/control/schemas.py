@@ -60,7 +60,7 @@ SERVICE = object_(
         "reason": {"enum": values(Reason), "description": "why it is in its state"},
         "need": maybe("string", "what it waits for, or what has failed it"),
         "ready": is_("boolean", "whether it is running"),
-        "healthy": maybe("boolean", "whether its health probes say that it is well; null without any, or without a process"),
+        "healthy": maybe("boolean", "whether its health probes say that it is well; null without them or a process"),
         "pid": maybe("integer", "its main process, in the PID namespace of the daemon", minimum=1),
         "attempt": is_("integer", "how often its program was started", minimum=0),
         "restarts": is_("integer", "the same without the first start", minimum=0),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -25,10 +25,13 @@ _SLICE = 25
 
 
 class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of an order to signal; a number may be written as JSON Schema has whole numbers: 15, and 15.0 too."""
+    """Body of an order to signal; a number may be written as JSON Schema has whole numbers: 15, and 15.0 too.
+
+    The scope is one of :class:`StopScope`, which is none of the enumerations that msgspec knows.
+    """
 
     signal: str | float
-    scope: StopScope | None = None
+    scope: Literal["process", "group", "tree"] | None = None
 
 
 class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,7 +80,7 @@ class Services:
         except ValueError as error:
             raise ProblemError(422, str(error)) from None
         names = self._subject.orders.resolve(request.path_params["name"])
-        self._subject.orders.signal(names, number, order.scope)
+        self._subject.orders.signal(names, number, None if order.scope is None else StopScope(order.scope))
         sent = {"signal": number, "signal_name": signal_name(number)}
         return json_response({**self._accepted(request, names), **sent})
 
