@@ -48,6 +48,13 @@ class RestartRequested(Record):
     reason: Reason = Reason.RESTART
 
 
+class ReloadRequested(Record):
+    """The service is to read its own configuration again; ``pid`` is the process that has not done so."""
+
+    service: str
+    pid: int
+
+
 class KillRequested(Record):
     """Somebody wants the service dead, now."""
 
@@ -157,6 +164,7 @@ ServiceEvent = (
     | NeedFailed
     | StopRequested
     | RestartRequested
+    | ReloadRequested
     | KillRequested
     | ProcessSpawned
     | SpawnFailed

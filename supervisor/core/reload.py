@@ -2,10 +2,10 @@
 
 from supervisor.core import events as ev
 from supervisor.core.descent import Phase
-from supervisor.core.effects import Effect, Report, SendSignal
+from supervisor.core.effects import Effect, Report
 from supervisor.core.plan import needs_restart
 from supervisor.core.record import replace
-from supervisor.core.spec import FleetSpec, ServiceSpec, StopScope
+from supervisor.core.spec import FleetSpec, ServiceSpec
 from supervisor.core.states import Desired, Reason, State
 
 TYPE_CHECKING = False
@@ -62,21 +62,11 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     effects += fleet.bring_up(added, now)
     for name in spec.services:
         effects += fleet.look_at_needs(name, now)  # what somebody waits for may not be needed any more
-    effects += [] if event.scaled else _reload_signals(fleet, present)
+    for name, pid in present.items():
+        if pid is not None and not event.scaled:
+            effects += fleet.apply(ev.ReloadRequested(name, pid), now)
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
     return [Report("info", "config_reloaded", fields), *effects]
-
-
-def _reload_signals(fleet: "Fleet", present: dict[str, int | None]) -> list[Effect]:
-    """What tells the programs that go on to read their own configuration again; the main process tells its workers."""
-    return [
-        SendSignal(name, pid, signal, StopScope.PROCESS)
-        for name, pid in present.items()
-        if pid is not None
-        and (signal := fleet.specs[name].reload_signal) is not None
-        and fleet.services[name].pid == pid
-        and fleet.services[name].state is not State.STOPPING
-    ]
 
 
 def _apply_new_spec(fleet: "Fleet", name: str, spec: ServiceSpec, now: float) -> list[Effect]:

@@ -1,15 +1,16 @@
 """Transitions on the way up: started, waiting for needs or for the time, spawned, ready, and what it says meanwhile."""
 
 from supervisor.core import events as ev
-from supervisor.core.effects import Report, Spawn
+from supervisor.core.effects import Report, SendSignal, Spawn
 from supervisor.core.probes import describe
 from supervisor.core.record import replace
 from supervisor.core.service import Context, Service, is_running_at_once
-from supervisor.core.spec import Kind
+from supervisor.core.spec import Kind, StopScope
 from supervisor.core.states import Desired, Reason, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.effects import Effect
     from supervisor.core.service import Step
 
 
@@ -56,6 +57,7 @@ def spawn(context: Context, service: Service, reason: Reason) -> "Step":
         failures=0,
         healthy=True,
         reloading=False,
+        reload_due=False,
         status_text="",
     )
     return starting, (Spawn(context.spec.name, starting.attempt),)
@@ -98,14 +100,34 @@ def became_ready(context: Context, service: Service, event: ev.BecameReady) -> "
 def service_ready(context: Context, service: Service) -> "Step":
     """From starting to running, by what the readiness depends on."""
     spec = context.spec
-    up, _ = running(context, service, Reason.READY)
+    up, _ = running(context, replace(service, reload_due=False), Reason.READY)
     fields: dict[str, object] = {
         "service": spec.name,
         "pid": service.pid,
         "probe": describe(spec.ready.probe) if spec.ready is not None else "",
         "duration_s": round(context.now - service.started_at, 6),
     }
-    return up, (Report("info", "service_ready", fields),)
+    return up, (Report("info", "service_ready", fields), *(_reload_signal(context, up) if service.reload_due else ()))
+
+
+def reload(context: Context, service: Service, event: ev.ReloadRequested) -> "Step":
+    """What tells a program that goes on to read its own configuration again, when it is ready to be told.
+
+    Before that it may have no handler yet, and would die of the signal; or it is reading what was there before.
+    """
+    if context.spec.reload_signal is None or event.pid != service.pid:
+        return service, ()
+    if service.state is State.STARTING and context.spec.ready is not None:
+        return replace(service, reload_due=True), ()
+    return service, _reload_signal(context, service)
+
+
+def _reload_signal(context: Context, service: Service) -> "tuple[Effect, ...]":
+    """To the main process alone, which tells its workers."""
+    signal = context.spec.reload_signal
+    if signal is None or service.pid is None:
+        return ()
+    return (SendSignal(context.spec.name, service.pid, signal, StopScope.PROCESS),)
 
 
 def run_planned(_: Context, service: Service, event: ev.RunPlanned) -> "Step":

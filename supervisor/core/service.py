@@ -42,6 +42,7 @@ class Service(Record):
         failures: health probes of the present process that failed in a row.
         healthy: its health probes don't say otherwise.
         reloading: the service said that it reads its configuration again.
+        reload_due: it is to be told to, as soon as it is ready.
         status_text: what the service said of itself, sd_notify(3).
         run_at: the time that the present or last run of a scheduled service was planned for, as its schedule writes it.
         next_run: the same for the next one.
@@ -66,6 +67,7 @@ class Service(Record):
     failures: int = 0
     healthy: bool = True
     reloading: bool = False
+    reload_due: bool = False
     status_text: str = ""
     run_at: str | None = None
     next_run: str | None = None

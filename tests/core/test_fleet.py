@@ -12,10 +12,13 @@ from supervisor.core.record import replace
 from supervisor.core.reload import compare
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 from supervisor.core.spec import (
+    FileProbe,
     FleetSpec,
     Forward,
+    Kind,
     OnFailure,
     Orphans,
+    Ready,
     ReopenLogs,
     Restart,
     ServiceSpec,
@@ -501,3 +504,22 @@ def test_a_reload_signals_who_goes_on() -> None:
     assert [effect.scope for effect in world.effects if isinstance(effect, fx.SendSignal)][2:] == [
         StopScope.PROCESS
     ] * 2
+
+
+def test_a_reload_signal_waits_for_readiness() -> None:
+    """A program that is starting may have no handler yet; a task is never ready, and is told at once."""
+    web = spec("web", ready=Ready(FileProbe("/x")), reload_signal=SIGHUP)
+    world = World(web, spec("job", kind=Kind.TASK, reload_signal=SIGHUP), replace(web, name="again"))
+    for _ in range(2):
+        world.send(ev.Reconfigured(world.spec))
+    assert world.signals() == [("job", SIGHUP)] * 2
+    world.send(ev.BecameReady("web", world.pids["web"]))
+    assert world.signals()[2:] == [("web", SIGHUP)]
+    world.send(ev.StopRequested("again"))
+    world.exits("again", 0)  # what comes in its place reads what is there now
+    world.send(ev.StartRequested("again"))
+    world.send(ev.BecameReady("again", world.pids["again"]))
+    assert world.fleet.services["again"].state is State.RUNNING
+    assert world.signals()[3:] == [("again", SIGTERM)]
+    world.send(ev.Reconfigured(world.spec))
+    assert world.signals()[4:] == [("web", SIGHUP), ("job", SIGHUP), ("again", SIGHUP)]

@@ -21,6 +21,7 @@ EVENTS: dict[type, ev.ServiceEvent] = {
     ev.NeedsMet: ev.NeedsMet("web"),
     ev.StopRequested: ev.StopRequested("web"),
     ev.RestartRequested: ev.RestartRequested("web"),
+    ev.ReloadRequested: ev.ReloadRequested("web", 7),
     ev.KillRequested: ev.KillRequested("web"),
     ev.ProcessSpawned: ev.ProcessSpawned("web", 7),
     ev.SpawnFailed: ev.SpawnFailed("web", 127),

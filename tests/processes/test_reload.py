@@ -71,3 +71,18 @@ def test_a_reload_reaches_the_program(start: Launcher, loop: str) -> None:
     daemon.signal("HUP")
     daemon.wait_line("reloaded")
     assert daemon.events("child_exited", service="a") == []
+
+
+def test_a_reload_does_not_kill_who_is_starting(start: Launcher) -> None:
+    """One that has set up its handler when it is ready, and not before, is told then."""
+    script = "echo born; read _ < gate; trap 'echo reloaded' USR1; echo ready; while :; do sleep 0.05; done"
+    settings = {"ready": {"log": "^ready"}, "reload_signal": "SIGUSR1", "directory": start.folder, "restart": "never"}
+    os.mkfifo(os.path.join(start.folder, "gate"))
+    daemon = start.services(service("a", "sh", "-c", script, **settings))
+    daemon.wait_line("born")
+    daemon.signal("HUP")
+    daemon.wait_event("config_reloaded")
+    with open(os.path.join(start.folder, "gate"), "w", encoding="utf-8") as gate:
+        gate.write("go\n")
+    daemon.wait_line("reloaded")
+    assert daemon.events("child_exited", service="a") == []
