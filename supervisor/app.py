@@ -54,14 +54,15 @@ class Plan(Record):
         loop: ``uvloop``, ``asyncio`` or, for the best there is, None.
         sources: the configuration files that were read.
         sockets: descriptors of socket activation, sd_listen_fds(3), that the single command is to have.
-        read_again: reads the configuration again; raises an exception that says all its errors, one a line.
+        read_again: reads the configuration again: the fleet, the log, the control sockets, and the files that say so;
+            raises an exception that says all its errors, one a line.
         paths: the absolute paths, of files or folders, that make up the configuration.
         parent_death_signal: what the kernel sends us when our parent dies; None for nothing.
     """
 
     fleet: FleetSpec
     log: LogSpec
-    read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]]
+    read_again: Callable[[], tuple[FleetSpec, LogSpec, ControlSpec, tuple[str, ...]]]
     paths: Callable[[], tuple[str, ...]] = tuple
     control: ControlSpec = ControlSpec(socket="")
     loop: str | None = None
@@ -253,7 +254,8 @@ class Daemon:
     def _reloader(self) -> Reloader:
         from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
 
-        return Reloader(self._plan.read_again, self._driver, self._journal, self._watch_config)
+        fixed = self._plan.log, self._plan.control
+        return Reloader(self._plan.read_again, self._driver, self._journal, self._watch_config, fixed)
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code

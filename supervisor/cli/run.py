@@ -44,9 +44,9 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
 
     plan = Plan(
         fleet=fleet,
-        log=replace(log, to=_resolved(log.to, directory)),
+        log=log,
         control=control,
-        read_again=lambda: _fleet_and_sources(read()),
+        read_again=read,
         paths=lambda: _paths(arguments, directory),
         loop=arguments.loop,
         sources=sources,
@@ -93,7 +93,9 @@ def _read(arguments: Arguments, directory: str, inherited_mask: frozenset[int]) 
         from supervisor.cli.single import add_command  # noqa: PLC0415 - only for a single command
 
         fleet = add_command(fleet, arguments, os.environ, directory, inherited_mask)
-    return fleet, log_spec(arguments, log), control_spec(arguments, control, directory), sources
+    log = log_spec(arguments, log)
+    log = replace(log, to=_resolved(log.to, directory))
+    return fleet, log, control_spec(arguments, control, directory), sources
 
 
 def _paths(arguments: Arguments, directory: str) -> tuple[str, ...]:
@@ -119,10 +121,6 @@ def _fail_for_good(message: str, fleet: FleetSpec) -> NoReturn:
 
     write_message(termination_path(fleet), message)
     fail(message, EX_CONFIG)
-
-
-def _fleet_and_sources(read: Configured) -> tuple[FleetSpec, tuple[str, ...]]:
-    return read[0], read[3]
 
 
 def _refuse_log(log: LogSpec, error: OSError) -> NoReturn:

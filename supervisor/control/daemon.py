@@ -75,5 +75,5 @@ def _changes_view(changes: Changes) -> View:
             name: {"keys": change.keys, "action": change.action.value} for name, change in changes.changed.items()
         },
         "signalled": changes.signalled,
-        "supervisor": {"keys": changes.settings},
+        "supervisor": {"keys": changes.settings, "at_start": changes.at_start},
     }

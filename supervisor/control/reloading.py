@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from supervisor.core import events as ev
-from supervisor.core.plan import Changes, changes
+from supervisor.core.plan import Changes, changes, keys_at_start
+from supervisor.core.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervisor.core.spec import FleetSpec
+    from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
     from supervisor.logs.journal import Journal
     from supervisor.runtime.driver import Driver
+
+    Configured = tuple[FleetSpec, LogSpec, ControlSpec, tuple[str, ...]]
 
 
 class RejectedError(Exception):
@@ -26,23 +29,27 @@ class Reloader:
     """Reads the configuration again for whoever orders it: a signal, or a client.
 
     Args:
-        read_again: the fleet and the files it was read from; raises an exception that says all its errors, one a line.
+        read_again: the fleet, the log, the control sockets, and the files they were read from; raises an exception that
+            says all its errors, one a line.
         driver: gets what was read.
         journal: told what came of it.
         applied: called with the fleet that is in force from now on.
+        fixed: the log and the control sockets, which stay as they were at the start.
     """
 
     def __init__(
         self,
-        read_again: Callable[[], tuple[FleetSpec, tuple[str, ...]]],
+        read_again: Callable[[], Configured],
         driver: Driver,
         journal: Journal,
         applied: Callable[[FleetSpec], None],
+        fixed: tuple[LogSpec, ControlSpec],
     ) -> None:
         self._read_again = read_again
         self._driver = driver
         self._journal = journal
         self._applied = applied
+        self._fixed = fixed
 
     def plan(self) -> Changes:
         """What :meth:`apply` would change now.
@@ -50,8 +57,7 @@ class Reloader:
         Raises:
             RejectedError: nothing, for the configuration is wrong.
         """
-        fleet, _ = self._read()
-        return self._changes(fleet)
+        return self._changes(self._read())
 
     def apply(self) -> Changes:
         """Put what stands in the files now in the place of what is in force.
@@ -60,22 +66,28 @@ class Reloader:
             RejectedError: the configuration is wrong, which is in the log as well; nothing has changed.
         """
         try:
-            fleet, sources = self._read()
+            read = self._read()
         except RejectedError as error:
             self._journal.emit("error", "config_rejected", errors=error.errors)
             raise
-        found = self._changes(fleet)
+        found = self._changes(read)
+        fleet, *_, sources = read
         self._journal.emit("info", "config_loaded", sources=list(sources))
+        if found.at_start:
+            message = f"not in force before the daemon is started again: {', '.join(found.at_start)}"
+            self._journal.emit("warning", "supervisor_warning", message=message)
         self._driver.post(ev.Reconfigured(fleet))
         self._applied(fleet)
         return found
 
-    def _read(self) -> tuple[FleetSpec, tuple[str, ...]]:
+    def _read(self) -> Configured:
         try:
             return self._read_again()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it: what runs goes on running
             raise RejectedError(str(error).splitlines()) from None
 
-    def _changes(self, fleet: FleetSpec) -> Changes:
+    def _changes(self, read: Configured) -> Changes:
         present = self._driver.fleet
-        return changes(present.spec, present.specs, fleet)
+        fleet, log, control, _ = read
+        found = changes(present.spec, present.specs, fleet)
+        return replace(found, at_start=keys_at_start(self._fixed[0], log, self._fixed[1], control))

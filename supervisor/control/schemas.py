@@ -116,7 +116,12 @@ _CHANGES = object_(
             ),
         },
         "signalled": list_(STRING, "services that do not change, but get their reload-signal"),
-        "supervisor": object_({"keys": list_(STRING, "keys of the daemon's own that differ")}),
+        "supervisor": object_(
+            {
+                "keys": list_(STRING, "keys of the daemon's own that differ"),
+                "at_start": list_(STRING, "those of the log and the control sockets, in force after the next start"),
+            }
+        ),
     }
 )
 

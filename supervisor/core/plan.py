@@ -5,7 +5,7 @@ The one table that says which change needs a restart is here.
 
 from supervisor.core.light import Enum
 from supervisor.core.record import Record
-from supervisor.core.spec import FleetSpec, ServiceSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, ServiceSpec
 
 
 class Action(Enum):
@@ -32,6 +32,7 @@ class Changes(Record):
     Attributes:
         signalled: services that do not change, but get their reload-signal.
         settings: keys of the daemon's own that differ; they are in force at once.
+        at_start: keys that differ as well, of what is opened at the start: they are in force after the next one.
     """
 
     added: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Changes(Record):
     changed: dict[str, ServiceChange] = {}  # noqa: RUF012 - copied for each record
     signalled: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    at_start: tuple[str, ...] = ()
 
 
 _KEYS = {
@@ -47,6 +49,16 @@ _KEYS = {
     "success_signals": "success-exit-status",
 }
 """Fields of a spec whose key is not their own name."""
+
+_OPENED = {
+    "targets": "to",
+    "socket": "control",
+    "group": "control-group",
+    "listen": "listen",
+    "token_file": "listen-token-file",
+    "health": "listen-health",
+}
+"""The same of what is opened at the start."""
 
 _WITHOUT_RESTART = frozenset(
     "needs start_timeout health watchdog restart restart_delay restart_max_delay restart_reset_after restart_limit "
@@ -77,6 +89,13 @@ def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetS
         ),
         settings=tuple(_key(field) for field in _differing(settings, wanted) if field not in ("services", "templates")),
     )
+
+
+def keys_at_start(log: LogSpec, new_log: LogSpec, control: ControlSpec, new_control: ControlSpec) -> tuple[str, ...]:
+    """Keys of the log and of the control sockets that differ; no reload changes either."""
+    keys = [f"log.{_OPENED.get(field) or _key(field)}" for field in _differing(log, new_log)]
+    keys += [_OPENED[field] for field in _differing(control, new_control)]
+    return tuple(dict.fromkeys(keys))
 
 
 def needs_restart(old: ServiceSpec, new: ServiceSpec) -> bool:

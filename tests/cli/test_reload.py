@@ -66,6 +66,17 @@ def test_the_daemons_own_settings(talk: Talking, start: Launcher) -> None:
     assert say("reload", "--dry-run").stdout == "changed  [supervisor]  shutdown-timeout: in force at once\n"
 
 
+def test_what_no_reload_changes(talk: Talking, start: Launcher) -> None:
+    """The log and the control sockets are opened at the start: that the new words wait is said, and in the log too."""
+    daemon, say, rewrite = begin(talk, start, WEB)
+    rewrite(WEB, table("log", level="error", to="/nowhere", schema="ecs"))
+    line = "later    [supervisor]  log.level, log.to, log.schema: not before the daemon is started again"
+    assert say("reload", "--dry-run").stdout == f"{line}\n"
+    assert say("reload").stdout == f"{line}\n"
+    warning = daemon.wait_event("supervisor_warning")
+    assert warning["message"] == "not in force before the daemon is started again: log.level, log.to, log.schema"
+
+
 def test_json(talk: Talking, start: Launcher) -> None:
     """The plan as the API has it, and whether it was carried out."""
     _, say, rewrite = begin(talk, start, WEB)
@@ -76,7 +87,7 @@ def test_json(talk: Talking, start: Launcher) -> None:
         "removed": [],
         "changed": {"web": {"keys": ["command"], "action": "restart"}},
         "signalled": [],
-        "supervisor": {"keys": []},
+        "supervisor": {"keys": [], "at_start": []},
     }
     assert say.json("reload", "--dry-run") == {**expected, "applied": False}
     assert say.json("reload") == {**expected, "applied": True}

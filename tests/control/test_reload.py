@@ -41,14 +41,14 @@ CHANGES = {
     "removed": ["old"],
     "changed": {"web": {"keys": ["command", "stop-timeout"], "action": "restart"}},
     "signalled": [],
-    "supervisor": {"keys": []},
+    "supervisor": {"keys": [], "at_start": []},
 }
 
 
 def test_nothing_to_do(running: tuple[Daemon, Client, Change]) -> None:
     """The files say what is in force."""
     _, client, _ = running
-    nothing = {"added": [], "removed": [], "changed": {}, "signalled": [], "supervisor": {"keys": []}}
+    nothing = {"added": [], "removed": [], "changed": {}, "signalled": [], "supervisor": {"keys": [], "at_start": []}}
     assert client.get("/v1/plan").json == nothing
 
 
@@ -95,7 +95,7 @@ def test_settings_of_the_daemon(running: tuple[Daemon, Client, Change], start: o
     daemon, client, change = running
     del start
     change('[signals]\nSIGUSR1 = "shutdown"\n')
-    assert client.get("/v1/plan").json["supervisor"] == {"keys": ["signals"]}
+    assert client.get("/v1/plan").json["supervisor"] == {"keys": ["signals"], "at_start": []}
     assert daemon.events("config_reloaded") == []
 
 

@@ -82,7 +82,7 @@ def test_a_reload_does_not_kill_who_is_starting(start: Launcher) -> None:
     daemon.wait_line("born")
     daemon.signal("HUP")
     daemon.wait_event("config_reloaded")
-    with open(os.path.join(start.folder, "gate"), "w", encoding="utf-8") as gate:
-        gate.write("go\n")
+    with open(os.path.join(start.folder, "gate"), "r+b", buffering=0) as gate:  # it opens whether or not it is read
+        gate.write(b"go\n")
     daemon.wait_line("reloaded")
     assert daemon.events("child_exited", service="a") == []

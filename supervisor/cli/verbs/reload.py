@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from supervisor.cli.calls import Call
 
 _ACTIONS = {"restart": "is restarted", "signal": "is told by a signal", "none": "goes on as it is"}
-_STYLES = {"added": "good", "removed": "bad", "changed": "busy", "told": "busy"}
+_STYLES = {"added": "good", "removed": "bad", "changed": "busy", "told": "busy", "later": "rest"}
 
 
 def reload(call: Call) -> int:
@@ -52,6 +52,9 @@ def _print(changes: dict[str, Any]) -> None:
     rows += [("told", name, "does not change; gets its reload-signal") for name in changes.get("signalled", ())]
     if changes["supervisor"]["keys"]:
         rows.append(("changed", "[supervisor]", f"{', '.join(changes['supervisor']['keys'])}: in force at once"))
+    if changes["supervisor"]["at_start"]:
+        keys = ", ".join(changes["supervisor"]["at_start"])
+        rows.append(("later", "[supervisor]", f"{keys}: not before the daemon is started again"))
     screen = look(1)
     width = max((len(name) for _, name, _ in rows), default=0)
     for word, name, what in rows:
