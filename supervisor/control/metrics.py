@@ -21,6 +21,7 @@ from supervisor.control.view import healthy_or_unknown, is_up
 from supervisor.core.record import Record
 from supervisor.core.signals import signal_name
 from supervisor.core.states import State
+from supervisor.runtime.loops import without_tls
 from supervisor.runtime.usage import live_usage
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ class Exposition:
         import http.server  # noqa: F401, PLC0415 - what takes long of the next import, a turn earlier
 
         await asyncio.sleep(0)
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4  # noqa: PLC0415 - by the first scrape
+        with without_tls():
+            from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4  # noqa: PLC0415 - by the first scrape
 
         await asyncio.sleep(0)
         headers = [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())]

@@ -10,11 +10,10 @@ costs 1.5 MB.
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
-
-import msgspec
 
 from supervisor.logs.encode import encode, encode_line, to_json
 
@@ -104,14 +103,25 @@ def _json_renderer(structlog: Any, schema: str) -> Render:
 
 
 def _import_structlog() -> ModuleType:
-    hidden = [name for name in _UNWANTED if name not in sys.modules]
+    with _not_installed(*_UNWANTED):
+        import structlog  # noqa: PLC0415 (when the first programs run, and under the conditions set up here)
+    return structlog
+
+
+@contextmanager
+def _not_installed(*names: str) -> Iterator[None]:
+    """While something is imported, these can't be; what was imported before stays."""
+    hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: "not installed", as importlib defines
     try:
-        import structlog  # noqa: PLC0415 (when the first programs run, and under the conditions set up here)
+        yield
     finally:
         for name in hidden:
             del sys.modules[name]
-    return structlog
+
+
+with _not_installed("typing_extensions"):  # half a megabyte, for what the interpreter has as well
+    import msgspec
 
 
 def _wants_colors(*, terminal: bool) -> bool:

@@ -29,12 +29,15 @@ class _StandIn(ModuleType):
 
 
 @contextmanager
-def without_tls() -> Iterator[None]:
+def without_tls(*others: str) -> Iterator[None]:
     """While something is imported, :mod:`ssl` is a stand-in, and hashlib has no OpenSSL but the interpreter's own code.
 
     What was imported before stays what it was.
+
+    Args:
+        others: names of modules for which there is a stand-in as well.
     """
-    stand_ins = {"ssl": _StandIn("ssl"), "_hashlib": None}
+    stand_ins = {"_hashlib": None, **{name: _StandIn(name) for name in ("ssl", *others)}}
     absent = {name: module for name, module in stand_ins.items() if name not in sys.modules}
     modules: dict[str, Any] = sys.modules
     modules.update(absent)

@@ -104,6 +104,7 @@ def test_no_way_back_to_root(spawner: Spawner, attempt: str) -> None:
 def test_inheritable_capabilities_go_too() -> None:
     """Some engines give root inheritable capabilities; a user keeps none, and a bounding set holds for root as well."""
     source = f"""
+import ctypes
 import os
 from supervisor.runtime import libc
 from supervisor.core.spec import Isolation
@@ -113,7 +114,7 @@ from supervisor.runtime.spawn import Launch, spawn
 effective, permitted, _ = libc.capabilities()
 libc.set_capabilities(effective, permitted, 1 << 0 | 1 << 5)
 for number in (0, 5):
-    assert libc._libc.prctl(47, 2, number, 0, 0) == 0  # PR_CAP_AMBIENT_RAISE
+    assert ctypes.CDLL(None).prctl(47, 2, number, 0, 0) == 0  # PR_CAP_AMBIENT_RAISE
 for settings in ({{"user": "nobody"}}, {{"capabilities": ("kill",)}}, {{"user": "{os.getuid()}"}}):
     isolation = Isolation(**settings)
     pid = spawn(Launch(command=("grep", "^Cap", "/proc/self/status"), directory="/", environment=dict(os.environ),

@@ -142,7 +142,7 @@ print("adopted")
 def test_as_pid_1_there_is_nothing_to_ask_for() -> None:
     """The kernel hands PID 1 every orphan, so no C library is loaded for it."""
     need_namespace()
-    source = "from supervisor.runtime.process import become_reaper\nprint(become_reaper(), 'ctypes' in sys.modules)"
+    source = "from supervisor.runtime.process import become_reaper\nprint(become_reaper(), '_ctypes' in sys.modules)"
     assert run_isolated(source, launcher=namespace_command()).stdout == "pid1 False\n"
 
 
