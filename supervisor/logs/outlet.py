@@ -63,7 +63,7 @@ class Outlet:
         self.fd = fd
         self.is_terminal = os.isatty(fd)
         self._release: Callable[[], None] | None = None
-        self.write: Callable[[bytes | bytearray], int] = self._plain
+        self.write: Callable[[bytes | memoryview], int] = self._plain
         if nonblocking:
             return
         if self.is_terminal:
@@ -77,10 +77,10 @@ class Outlet:
             self._release()
             self._release = None
 
-    def _plain(self, data: bytes | bytearray) -> int:
+    def _plain(self, data: bytes | memoryview) -> int:
         return os.write(self.fd, data)
 
-    def _nowait(self, data: bytes | bytearray) -> int:
+    def _nowait(self, data: bytes | memoryview) -> int:
         try:
             return os.pwritev(self.fd, [data], -1, os.RWF_NOWAIT)
         except OSError as error:
@@ -118,7 +118,7 @@ class Outlet:
         poller = select.poll()
         poller.register(self.fd, select.POLLOUT)
 
-        def write(data: bytes | bytearray) -> int:
+        def write(data: bytes | memoryview) -> int:
             if not poller.poll(0):
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             return os.write(self.fd, data[:piece])

@@ -22,6 +22,7 @@ import os
 import stat
 import time
 
+from supervisor.logs.backlog import Backlog
 from supervisor.logs.outlet import Outlet
 
 TYPE_CHECKING = False
@@ -77,7 +78,7 @@ class Sink:
     """
 
     __slots__ = (
-        "_buffer", "_callbacks", "_capacity", "_epoll", "_outlet", "_torn", "_waiting", "_watcher",
+        "_backlog", "_callbacks", "_capacity", "_epoll", "_outlet", "_torn", "_waiting", "_watcher",
         "blocked", "is_terminal", "lost",
     )  # fmt: skip
 
@@ -91,7 +92,7 @@ class Sink:
         """
         self._outlet = _outlet(fd, nonblocking=nonblocking)
         self._capacity = capacity
-        self._buffer = bytearray()
+        self._backlog = Backlog()
         self._torn = False  # the last byte that went out was not the end of a record
         self._waiting = False
         self._watcher: Watcher | None = None
@@ -104,12 +105,12 @@ class Sink:
     @property
     def pending(self) -> int:
         """Bytes waiting for the descriptor."""
-        return len(self._buffer)
+        return self._backlog.size
 
     @property
     def room(self) -> int:
         """Bytes that may be queued before output is refused: as long as it is above 0 no output is lost."""
-        return self._capacity // 2 - len(self._buffer)
+        return self._capacity // 2 - self._backlog.size
 
     def write(self, data: bytes, *, output: bool = False) -> bool:
         """Write whole records, at once if nothing waits before them.
@@ -171,41 +172,43 @@ class Sink:
             poller.poll(left * 1000)
         self._wait(reason)
         self._settle()
-        return not self._buffer
+        return not self._backlog.size
 
     def close(self) -> None:
         """Let go of everything; what is pending is dropped, and the descriptor stays open."""
         self.detach()
-        self._buffer.clear()
+        self._backlog.take()
         if self._outlet is not None:
             self._outlet.close()
             self._outlet = None
 
     def _accept(self, data: bytes, limit: int) -> tuple[int, str]:
         """Write or queue ``data``; return how many of its records were lost, and why."""
-        reason = self._flush() if self._buffer and not self._waiting else BLOCKED
-        if not self._buffer:
+        reason = self._flush() if self._backlog.size and not self._waiting else BLOCKED
+        rest: bytes | memoryview = data
+        if not self._backlog.size:
             sent, reason = self._push(data)
             if sent == len(data):
                 return 0, ""
-            data = data[sent:]
+            rest = memoryview(data)[sent:]
         if reason == BLOCKED:
-            kept = len(data) if len(self._buffer) < limit else 0
+            kept = len(rest) if self._backlog.size < limit else 0
         else:
-            kept = 0 if self._buffer else self._tail(data)
-        self._buffer += data[:kept]
+            kept = 0 if self._backlog.size else self._tail(bytes(rest))
+        self._backlog.add(rest[:kept])
         self._wait(reason)
-        return data.count(b"\n", kept), reason
+        return bytes(rest[kept:]).count(b"\n"), reason
 
-    def _push(self, data: bytes | bytearray) -> tuple[int, str]:
+    def _push(self, data: bytes | memoryview) -> tuple[int, str]:
         """Write until all is written or the descriptor takes no more; return the bytes written, and why no more."""
         sent, reason = 0, ""
         outlet = self._outlet
         if outlet is None:
             return 0, CLOSED
         try:
+            view = memoryview(data)
             while sent < len(data):
-                sent += outlet.write(data[sent : sent + _PIECE])
+                sent += outlet.write(view[sent : sent + _PIECE])
         except BlockingIOError:
             reason = BLOCKED
         except OSError as error:
@@ -219,15 +222,18 @@ class Sink:
 
     def _flush(self) -> str:
         """Write what is pending. After a fault what could not be written is lost; return why not all was written."""
-        sent, reason = self._push(self._buffer)
-        del self._buffer[:sent]
+        reason = ""
+        while self._backlog.size and not reason:
+            sent, reason = self._push(self._backlog.front())
+            self._backlog.skip(sent)
         if reason not in ("", BLOCKED):
-            kept = self._tail(self._buffer)
-            self.lose(self._buffer.count(b"\n", kept), reason)
-            del self._buffer[kept:]
+            rest = self._backlog.take()
+            kept = self._tail(rest)
+            self.lose(rest.count(b"\n", kept), reason)
+            self._backlog.add(rest[:kept])
         return reason
 
-    def _tail(self, data: bytes | bytearray) -> int:
+    def _tail(self, data: bytes) -> int:
         """Length of the rest of a record that is half written, to be finished when it can be.
 
         Without it the next record would begin in the middle of a line; a FIFO, too, keeps its half for the next reader.
@@ -236,12 +242,12 @@ class Sink:
 
     def _wait(self, reason: str) -> None:
         """Watch the descriptor exactly while there is something to wait for; keep ``blocked`` up to date."""
-        if len(self._buffer) > self._capacity // 4:
+        if self._backlog.size > self._capacity // 4:
             self.blocked = True
         if self._outlet is None:
             self.detach()
             return
-        wanted = bool(self._buffer) and reason == BLOCKED
+        wanted = self._backlog.size > 0 and reason == BLOCKED
         if wanted == self._waiting or self._epoll is None:
             return
         try:
@@ -259,7 +265,7 @@ class Sink:
         self._settle()
 
     def _settle(self) -> None:
-        if self.blocked and len(self._buffer) <= self._capacity // 8:
+        if self.blocked and self._backlog.size <= self._capacity // 8:
             self.blocked = False
             for callback in self._callbacks:
                 callback()

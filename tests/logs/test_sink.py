@@ -336,7 +336,7 @@ def test_memory_is_given_back(ends: tuple[int, int]) -> None:
         while sink.pending:
             read_now(ends[0])
             loop.turn()
-        assert sys.getsizeof(sink._buffer) < 10_000  # noqa: SLF001 (its memory is its own business but for this)
+        assert sys.getsizeof(sink._backlog._pieces) < 10_000  # noqa: SLF001 (its memory is its own business but for this)
         sink.close()
 
 
