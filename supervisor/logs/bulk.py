@@ -7,8 +7,9 @@ way, by :mod:`supervisor.logs.merge`, and both ways lead to the same records.
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import compress
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -42,140 +43,109 @@ class Bulk:
 
     def __init__(self) -> None:
         self._used: dict[tuple[str, str], tuple[str, ...]] = {}  # by service and stream: names of ours that it uses
-        self._shapes: dict[tuple[str, ...], tuple[Callable[[bytes], Any], Callable[[Any], Any]]] = {}
+        self._shapes: dict[tuple[str, ...], Callable[[bytes], Any]] = {}
 
     def bodies(
-        self, messages: Sequence[bytes], origin: Origin, log: ServiceLog
-    ) -> Sequence[bytes] | Sequence[bytes | None]:
-        """What stands in each message's record behind our fields; None for a message that is text.
+        self, messages: Sequence[bytes], origin: Origin, log: ServiceLog, of_text: Callable[[bytes], bytes]
+    ) -> Sequence[bytes]:
+        """What stands in each message's record behind our fields.
 
         Args:
             messages: one or more.
             origin: whose they are.
             log: what becomes of them, which is not that all are text.
+            of_text: the same for a message that is text.
         """
-        if messages[0][:1] == messages[-1][:1] == b"{" and (all_of_them := self._ordinary(messages, origin, log)):
+        if all_of_them := self._ordinary(messages, origin, log):
             return all_of_them
         likely = [message[:2] == b'{"' for message in messages]
         ordinary = list(compress(messages, likely))
-        together = self._ordinary(ordinary, origin, log) if ordinary else None
+        together = self._ordinary(ordinary, origin, log) if 0 < len(ordinary) < len(messages) else None
         if together is None:
-            return [_body(message, origin, log) for message in messages]
+            return [_body(message, origin, log) or of_text(message) for message in messages]
         known = iter(together)
         return [
-            next(known) if looks else _body(message, origin, log)
+            next(known) if looks else _body(message, origin, log) or of_text(message)
             for message, looks in zip(messages, likely, strict=True)
         ]
 
     def _ordinary(self, messages: Sequence[bytes], origin: Origin, log: ServiceLog) -> Sequence[bytes] | None:
         """The same for objects of the ordinary kind; None if some are of another, or no objects at all."""
-        if max(map(len, messages)) >= _MEMBERS_FIT:
+        if messages[0][:1] != b"{" or max(map(len, messages)) >= _MEMBERS_FIT:
+            return None
+        members = [message[1:] for message in messages]
+        text = b"\n".join(members)
+        found = self._decode(text, messages, origin)
+        if found is None or not _are_bare(messages, text):
+            return None
+        objects, names = found
+        said = list(map(_VALUES[0], objects))
+        levels = _distinct(said)
+        if levels is None or (UNSET in levels and not _OTHERS.isdisjoint(names)):
             return None
         level = level_of_stream(origin[2], log)
         if log.json is JsonLines.EMBED:
-            return self._embedded(messages, origin, level)
-        merged = self._merged(messages, origin, level)
-        if merged is None:
-            return None
-        text, said = merged
-        bodies = [line[1:] for line in (text.split(b"\n") if text else messages)]
-        if [body[:1] for body in bodies].count(b'"') < len(messages):
-            return None  # an empty object, one with blanks in front, or one of several lines
-        if UNSET not in said:
-            return bodies
-        own = b'"level":"%b",' % level.encode()
-        return [own + body if value is UNSET else body for body, value in zip(bodies, said, strict=True)]
-
-    def _merged(self, messages: Sequence[bytes], origin: Origin, level: str) -> tuple[bytes, tuple[object, ...]] | None:
-        """All objects as one text, a line each, their names apart from ours and their levels as we write them.
-
-        The text is empty where nothing had to be changed. With it comes what each said of its level; ``level`` is what
-        a level stands for that is none.
-        """
-        text = b"\n".join(messages)
-        columns = self._decode(text, messages, origin)
-        if columns is None:
-            return None
-        said = columns.pop("level")
-        if UNSET in said and not _OTHERS.isdisjoint(columns):
-            return None
-        edited: bytes | None = text
-        for name, values in columns.items():
-            edited = text if name in _OTHERS else _renamed(text, name, values)
-            if edited is None:
-                return None
-            text = edited
-        edited = _levelled(text, said, level)
+            heads = {value: b'"level":"%b","json":' % (of_value(value) or level).encode() for value in levels}
+            return [heads[value] + message + b"}" for value, message in zip(said, messages, strict=True)]
+        edited = _renamed(text, names, objects)
+        edited = _levelled(edited, said, levels, level) if edited is not None else None
         if edited is None:
             return None
-        return edited if edited is not text or columns else b"", said
+        if edited is not text:
+            members = edited.split(b"\n")
+        if UNSET in levels:
+            own = b'"level":"%b",' % level.encode()
+            members = [own + body if value is UNSET else body for body, value in zip(members, said, strict=True)]
+        return members
 
-    def _embedded(self, messages: Sequence[bytes], origin: Origin, level: str) -> list[bytes] | None:
-        columns = self._decode(b"\n".join(messages), messages, origin)
-        if columns is None or not _OTHERS.isdisjoint(columns):
-            return None
-        try:
-            heads = {
-                said: b'"level":"%b","json":' % (of_value(said) or level).encode() for said in set(columns["level"])
-            }
-        except TypeError:  # a level that is a list or an object
-            return None
-        return [heads[said] + message + b"}" for said, message in zip(columns["level"], messages, strict=True)]
-
-    def _decode(self, text: bytes, messages: Sequence[bytes], origin: Origin) -> dict[str, tuple[Any, ...]] | None:
-        """The members that matter, by name and in the order of the messages; None if one is no object, or unusual."""
+    def _decode(
+        self, text: bytes, messages: Sequence[bytes], origin: Origin
+    ) -> tuple[list[Any], tuple[str, ...]] | None:
+        """The members that matter, of each object, and what they are called; None if something is unusual."""
         if not _is_utf8(text) or _hides_names(text) or _may_be_deep(text, messages):
             return None
         source = origin[0], origin[2]
         names = self._used.get(source, ())
-        decode, columns = self._shapes.get(names) or self._shape(names)
         try:
-            found = list(map(decode, messages))
+            return list(map(self._shapes.get(names) or self._shape(names), messages)), names
         except msgspec.ValidationError:
-            learnt = self._learn(messages, source, names)
-            if learnt is None:
-                return None
-            found, names = learnt, self._used[source]
-            columns = self._shapes[names][1]
+            return self._learn(messages, source, names)
         except (ValueError, RecursionError):
             return None
-        return dict(zip(("level", *names), zip(*map(columns, found), strict=True), strict=True))
 
-    def _learn(self, messages: Sequence[bytes], source: tuple[str, str], names: tuple[str, ...]) -> list[Any] | None:
+    def _learn(
+        self, messages: Sequence[bytes], source: tuple[str, str], names: tuple[str, ...]
+    ) -> tuple[list[Any], tuple[str, ...]] | None:
         """Find which names are used, and decode again; None if that does not help: then it is something else."""
         try:
             found = {name for fields in map(_NAMES.decode, messages) for name in _WATCHED.intersection(fields)}
-        except (ValueError, RecursionError):
-            return None
-        if found.issubset(names):
-            return None
-        names = self._used[source] = tuple(sorted(found.union(names)))
-        try:
-            return list(map(self._shape(names)[0], messages))
+            if found.issubset(names):
+                return None
+            names = self._used[source] = tuple(sorted(found.union(names)))
+            return list(map(self._shape(names), messages)), names
         except (ValueError, RecursionError):
             return None
 
-    def _shape(self, names: tuple[str, ...]) -> tuple[Callable[[bytes], Any], Callable[[Any], Any]]:
-        """Decode, and what takes the level and these names out of what was decoded, as a tuple."""
+    def _shape(self, names: tuple[str, ...]) -> Callable[[bytes], Any]:
+        """What decodes an object to its level and the members of these names, as ``f0`` and so on."""
         barred = (_WATCHED | {PREFIX + name for name in ("level", *names)}).difference(names)
         kinds: list[tuple[str, str, Any]] = [(f"f{at}", name, object) for at, name in enumerate(("level", *names))]
         kinds += [("message", "message", str | UnsetType)]
         kinds += [(f"b{at}", name, _Barred) for at, name in enumerate(barred)]
         fields: list[Any] = [(key, kind, msgspec.field(name=name, default=UNSET)) for key, name, kind in kinds]
-        decode = msgspec.json.Decoder(msgspec.defstruct("Shape", fields, gc=False)).decode
-        columns = attrgetter(*[f"f{at}" for at in range(len(names) + 1)]) if names else _only_level
-        self._shapes[names] = decode, columns
-        return decode, columns
+        decode = self._shapes[names] = msgspec.json.Decoder(msgspec.defstruct("Shape", fields, gc=False)).decode
+        return decode
 
 
 _WATCHED = frozenset({*OURS, *OTHER_LEVELS})
 _OTHERS = frozenset(OTHER_LEVELS)
+_VALUES = [attrgetter(f"f{at}") for at in range(len(_WATCHED) + 1)]
+_LEVEL = b'"level"'
+_REGULAR = frozenset({UNSET, *LEVELS})
+_SECOND, _LAST = itemgetter(1), itemgetter(-1)
+_QUOTE, _BRACE = b'"}'
 _Barred: Any = Annotated[int, msgspec.Meta(ge=1, le=0)] | UnsetType
 """No value is one: a member of this type is an error."""
-
-
-def _only_level(shape: Any) -> tuple[Any, ...]:
-    return (shape.f0,)
 
 
 def _body(message: bytes, origin: Origin, log: ServiceLog) -> bytes | None:
@@ -183,6 +153,26 @@ def _body(message: bytes, origin: Origin, log: ServiceLog) -> bytes | None:
     if fields is None:
         return None
     return b'"level":"%b"%b%b' % (level.encode(), b"," if fields else b"", _ENCODER.encode(fields)[1:])
+
+
+def _are_bare(messages: Sequence[bytes], members: bytes) -> bool:
+    """Whether each object has a member, stands in one line, and has no blanks before, behind or within its braces.
+
+    Args:
+        messages: all of them objects.
+        members: each without its first byte, a line each.
+    """
+    count = len(messages)
+    if list(map(_SECOND, messages)).count(_QUOTE) < count or list(map(_LAST, messages)).count(_BRACE) < count:
+        return False
+    return members.count(b"\n") < count
+
+
+def _distinct(said: Sequence[object]) -> set[object] | None:
+    try:
+        return set(said)
+    except TypeError:  # a level that is a list or an object
+        return None
 
 
 def _hides_names(text: bytes) -> bool:
@@ -198,45 +188,42 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _may_be_deep(text: bytes, messages: Sequence[bytes]) -> bool:
-    """Whether one of the objects may be too deep."""
-    if brackets(text) - len(messages) < DEPTH:
+    """Whether one of the objects may be too deep; ``text`` lacks the first brace of each."""
+    if brackets(text) < DEPTH:
         return False
     return any(brackets(message) > DEPTH for message in messages)
 
 
-def _renamed(text: bytes, name: str, values: tuple[Any, ...]) -> bytes | None:
-    """The objects with a member's name put behind the prefix in all that have it; None if it isn't that easy."""
-    key = b'"%b"' % name.encode()
-    pieces = text.split(key)
-    had = len(values) - values.count(UNSET)
-    colons = [piece[:1] for piece in pieces].count(b":") - (pieces[0][:1] == b":")
-    if had and (len(pieces) != had + 1 or colons != had):
-        return None
-    return (b'"' + PREFIX.encode() + key[1:]).join(pieces) if had else text
+def _renamed(text: bytes, names: Sequence[str], objects: Sequence[Any]) -> bytes | None:
+    """The objects with these members' names put behind the prefix, but for levels; None if it isn't that easy.
 
-
-def _levelled(text: bytes, said: tuple[Any, ...], level: str) -> bytes | None:
-    """The objects with each ``level`` as we write it, and what it was beside it unless that is the same word."""
-    try:
-        values = set(said) - {UNSET}
-    except TypeError:
-        return None
-    if LEVELS.keys() >= values:
-        return text
-    given = [value for value in said if value is not UNSET]
-    pieces = text.split(b'"level"')
-    if len(pieces) != len(given) + 1:
-        return None
-    edits = {value: _spellings(value, of_value(value) or level) for value in values}
-    for number, value in enumerate(given, 1):
-        piece = pieces[number]
-        for old, new in edits[value]:
-            if piece.startswith(old):
-                pieces[number] = new + piece[len(old) :]
-                break
-        else:
+    It is, if a name stands there as often as there are objects that have it: each of these needs one.
+    """
+    for name, value in zip(names, _VALUES[1:], strict=False):
+        had = len(objects) - list(map(value, objects)).count(UNSET)
+        if not had or name in _OTHERS:
+            continue
+        key = b'"%b"' % name.encode()
+        pieces = text.split(key)
+        if len(pieces) != had + 1:
             return None
-    return b'"level"'.join(pieces)
+        text = (b'"' + PREFIX.encode() + key[1:]).join(pieces)
+    return text
+
+
+def _levelled(text: bytes, said: Sequence[object], levels: AbstractSet[object], level: str) -> bytes | None:
+    """The objects with each ``level`` as we write it, and what it was beside it unless that is the same word."""
+    odd = levels - _REGULAR
+    if odd and text.count(_LEVEL) != len(said) - said.count(UNSET):
+        return None
+    for value in odd:
+        left = said.count(value)
+        for old, new in _spellings(value, of_value(value) or level):
+            if left and (count := text.count(old)):
+                text, left = text.replace(old, new), left - count
+        if left:
+            return None
+    return text
 
 
 def _spellings(value: object, ours: str) -> list[tuple[bytes, bytes]]:
@@ -246,7 +233,7 @@ def _spellings(value: object, ours: str) -> list[tuple[bytes, bytes]]:
     spelled = _ENCODER.encode(value)
     kept = b"" if is_same_word(value, ours) else b',"%blevel":%b' % (PREFIX.encode(), spelled)
     return [
-        (b":%b%b%b" % (blank, spelled, end), b':%b"%b"%b%b' % (blank, ours.encode(), kept, end))
+        (b"%b:%b%b%b" % (_LEVEL, blank, spelled, end), b'%b:"%b"%b%b' % (_LEVEL, ours.encode(), kept, end))
         for end in ((b"",) if type(value) is str else (b",", b"}"))
         for blank in (b"", b" ")
     ]

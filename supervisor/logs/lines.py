@@ -78,3 +78,13 @@ def boundary(data: bytes, limit: int) -> int:
         if data[end] & 0xC0 != 0x80:  # not a continuation byte, so a character begins here
             return end
     return limit
+
+
+def no_longer(joined: bytes, separator: bytes, limit: int) -> bool:
+    """Whether no line in ``joined`` is longer than ``limit`` bytes, found out in steps of about that many."""
+    at = 0
+    while len(joined) - at > limit:
+        at = joined.rfind(separator, at, at + limit + 1) + 1
+        if at == 0:
+            return False
+    return True

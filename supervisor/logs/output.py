@@ -9,7 +9,6 @@ May import msgspec: the pause mode has no children whose lines it could write.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -20,9 +19,10 @@ from supervisor.logs.dialects import DIALECTS
 from supervisor.logs.encode import timestamp
 from supervisor.logs.journal import LEVELS
 from supervisor.logs.levels import guess
-from supervisor.logs.lines import Fragment, boundary
+from supervisor.logs.lines import Fragment, boundary, no_longer
 from supervisor.logs.merge import level_of_stream, plain, understand
 from supervisor.logs.pipes import PLAIN
+from supervisor.logs.weave import Pattern, alike, different
 
 Record = dict[str, object]
 Mark = tuple[int, int, int | None]
@@ -42,6 +42,11 @@ _NUMBER = 987_654_321_987_654_321
 
 _SLOT = "\ue000\ue001"
 """Stands for a message; of the private use area, and not in any name."""
+
+_SEPARATOR = b"\x7f"
+"""Joins messages that are encoded together: JSON leaves it as it is, it is rare, and a split by one byte is fast."""
+
+_OBJECT = _SEPARATOR + b"{"
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -108,13 +113,14 @@ class OutputLines:
         Returns:
             The lines, and how many they are.
         """
-        level = level_of_stream(origin[2], log)
-        if log.json is JsonLines.TEXT and not log.level.guess and not self._is_heard(level):
-            return b"", 0
-        if origin not in self._open and max(map(len, messages)) <= self._short(origin):
-            if log.json is JsonLines.TEXT:
-                return self._text(stamp, seq, origin, messages, level, guessing=log.level.guess)
-            if self._dialect is None and self._least == LEVELS["info"]:
+        if origin not in self._open:
+            short = self._short(origin)
+            joined = _SEPARATOR.join(messages)
+            if log.json is JsonLines.TEXT or not (joined[:1] == b"{" or _OBJECT in joined):
+                texts = self._escaped(joined, messages, short)
+                if texts is not None:
+                    return self._text(stamp, seq, origin, messages, texts, log)
+            elif self._dialect is None and self._least == LEVELS["info"] and max(map(len, messages)) <= short:
                 return self._objects(stamp, seq, origin, messages, log)
         lines: list[bytes] = []
         for message in messages:
@@ -161,78 +167,69 @@ class OutputLines:
 
     # -- in bulk -------------------------------------------------------------------------------------------------
 
+    def _escaped(self, joined: bytes, messages: Sequence[bytes], short: int) -> list[bytes] | None:
+        """Messages as the insides of JSON strings, by one call for all; None if one is longer than ``short`` bytes."""
+        if no_longer(joined, _SEPARATOR, short):
+            texts = _ENCODER.encode(self._decode(joined))[1:-1].split(_SEPARATOR)
+            if len(texts) == len(messages):
+                return texts
+        if max(map(len, messages)) > short:
+            return None
+        return [_ENCODER.encode(self._decode(message))[1:-1] for message in messages]
+
     def _text(
-        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], level: str, *, guessing: bool = False
+        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], texts: list[bytes], log: ServiceLog
     ) -> tuple[bytes, int]:
-        """Render messages of which each fits into a record: a handful of calls for all of them.
+        """Render messages that are text, of which each fits into a record.
 
-        msgspec encodes the messages as one array, and it is taken apart between them: a quote inside of a message is
-        escaped, so that quote, comma, quote stands nowhere else.
+        Args:
+            stamp: time of all of them.
+            seq: number of the latest record before these.
+            origin: where they came from.
+            messages: as they were written.
+            texts: the same as the insides of JSON strings.
+            log: what becomes of lines of this service.
         """
-        texts = self._decoded(messages)
-        if guessing:
-            levels = [guess(text) or level for text in texts]
-            if self._least > LEVELS["info"]:
-                texts = [text for text, found in zip(texts, levels, strict=True) if self._is_heard(found)]
-                levels = list(filter(self._is_heard, levels))
-                if not texts:
-                    return b"", 0
-            patterns = {found: self._pattern(stamp, found, origin) for found in set(levels)}
-            pattern = b"".join([patterns[found] for found in levels])
-        else:
-            pattern = self._pattern(stamp, level, origin) * len(texts)
-        return pattern % _interleaved(seq, _encoded(texts)), len(texts)
-
-    def _decoded(self, messages: Sequence[bytes]) -> list[str]:
-        texts = self._decode(b"\n".join(messages)).split("\n")
-        if len(texts) != len(messages):  # joined of several lines
-            texts = [self._decode(message) for message in messages]
-        return texts
+        level = level_of_stream(origin[2], log)
+        if not log.level.guess:
+            if not self._is_heard(level):
+                return b"", 0
+            return alike(self._pattern(stamp, level, origin), seq + 1, texts), len(texts)
+        levels = [guess(text) or level for text in _decoded(messages)]
+        if self._least > LEVELS["info"]:
+            texts = [text for text, found in zip(texts, levels, strict=True) if self._is_heard(found)]
+            levels = list(filter(self._is_heard, levels))
+        patterns = {found: self._pattern(stamp, found, origin) for found in set(levels)}
+        return different([patterns[found] for found in levels], seq + 1, texts), len(texts)
 
     def _objects(
         self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog
     ) -> tuple[bytes, int]:
         """Render messages of which some are objects; in the best case all, of the ordinary kind."""
-        count = len(messages)
-        pattern = self._object_pattern(stamp, origin)
-        bodies = self._bulk.bodies(messages, origin, log)
-        if None not in bodies:
-            return pattern * count % _interleaved(seq, bodies), count
-        patterns = [pattern] * count
-        texts = [number for number, body in enumerate(bodies) if body is None]
-        values = list(bodies)
-        if texts:
-            decoded = self._decoded([messages[number] for number in texts])
-            level = level_of_stream(origin[2], log)
-            levels = [guess(text) or level for text in decoded] if log.level.guess else [level] * len(texts)
-            by_level = {found: self._pattern(stamp, found, origin) for found in set(levels)}
-            for number, text, found in zip(texts, _encoded(decoded), levels, strict=True):
-                values[number], patterns[number] = text, by_level[found]
-        return b"".join(patterns) % _interleaved(seq, values), count
+        default = level_of_stream(origin[2], log)
 
-    def _object_pattern(self, stamp: str, origin: Origin) -> bytes:
-        """The record of an object as a pattern for its number and for what stands behind our fields."""
+        def of_text(message: bytes) -> bytes:
+            text = self._decode(message)
+            level = (guess(text) if log.level.guess else None) or default
+            return b'"level":"%b","message":%b}' % (level.encode(), _ENCODER.encode(text))
+
+        bodies = self._bulk.bodies(messages, origin, log, of_text)
+        return alike(self._object_pattern(stamp, origin), seq + 1, bodies), len(bodies)
+
+    def _object_pattern(self, stamp: str, origin: Origin) -> Pattern:
+        """The record of an object, whose value is all that stands behind our fields."""
         service, pid, stream = origin
-        name = _ENCODER.encode(service).replace(b"%", b"%%")
-        return b'{"timestamp":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",%%b\n' % (
-            stamp.encode(),
-            name,
-            pid,
-            stream.encode(),
+        return Pattern(
+            b'{"timestamp":"%b","event":"output","seq":' % stamp.encode(),
+            b',"service":%b,"pid":%d,"stream":"%b",' % (_ENCODER.encode(service), pid, stream.encode()),
+            b"\n",
         )
 
-    def _pattern(self, stamp: str, level: str, origin: Origin) -> bytes:
-        """The record as a pattern for its number and its message, which is encoded already."""
-        if self._dialect is None:
-            service, pid, stream = origin
-            name = _ENCODER.encode(service).replace(b"%", b"%%")
-            return (
-                b'{"timestamp":"%b","level":"%b","event":"output","seq":%%d,"service":%b,"pid":%d,"stream":"%b",'
-                b'"message":"%%b"}\n' % (stamp.encode(), level.encode(), name, pid, stream.encode())
-            )
-        record = _head(stamp, level, _NUMBER, origin) | {"message": _SLOT}
-        line = _ENCODER.encode(self._dialect(record, {})).replace(b"%", b"%%") + b"\n"
-        return line.replace(str(_NUMBER).encode(), b"%d", 1).replace(_SLOT.encode(), b"%b", 1)
+    def _pattern(self, stamp: str, level: str, origin: Origin) -> Pattern:
+        """The record of a message, which is encoded already."""
+        line = self._encode(_head(stamp, level, _NUMBER, origin) | {"message": _SLOT}, {})
+        before, _, rest = line.partition(str(_NUMBER).encode())
+        return Pattern(before, *rest.split(_SLOT.encode(), 1))
 
     # -- one by one ----------------------------------------------------------------------------------------------
 
@@ -306,32 +303,9 @@ def _head(stamp: str, level: str, seq: int | None, origin: Origin, mark: Mark | 
     return record
 
 
-def _body(level: str, fields: Mapping[str, Raw]) -> bytes:
-    """An object's record from its level on."""
-    return b'"level":"%b"%b%b' % (level.encode(), b"," if fields else b"", _ENCODER.encode(fields)[1:])
-
-
-def _bodies(merged: tuple[bytes, bool] | None, level: str) -> list[bytes] | None:
-    """The records of objects that were merged together, each from its first member on."""
-    if merged is None:
-        return None
-    text, said = merged
-    bodies = text[1:].split(b"\n{")
-    return bodies if said else [b'"level":"%b",%b' % (level.encode(), body) for body in bodies]
-
-
-def _encoded(texts: Sequence[str]) -> list[bytes]:
-    """The insides of JSON strings."""
-    return _ENCODER.encode(texts)[2:-2].split(b'","')
-
-
-def _interleaved(seq: int, values: Sequence[bytes | None]) -> tuple[Any, ...]:
-    """The numbers from ``seq`` on, and the values, in turns."""
-    count = len(values)
-    mixed: list[object] = [None] * (2 * count)
-    mixed[::2] = range(seq + 1, seq + count + 1)
-    mixed[1::2] = values
-    return tuple(mixed)
+def _decoded(messages: Sequence[bytes]) -> list[str]:
+    texts = _SEPARATOR.join(messages).decode("utf-8", "replace").split(_SEPARATOR.decode())
+    return texts if len(texts) == len(messages) else [message.decode("utf-8", "replace") for message in messages]
 
 
 def _cut_text(data: bytes, limit: int) -> list[bytes]:

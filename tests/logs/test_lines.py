@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.logs.lines import Fragment, Splitter, boundary
+from supervisor.logs.lines import Fragment, Splitter, boundary, no_longer
 from tests.logs.support import patient
 
 Message = tuple[bytes, bool]
@@ -108,3 +108,12 @@ def test_flush_ends_the_stream_there() -> None:
 def test_bytes_that_are_no_utf_8_are_cut_at_the_limit() -> None:
     """Where no character begins near the limit it is the limit that counts."""
     assert boundary(b"\x80" * 20, 10) == 10
+
+
+@patient
+@given(st.lists(st.integers(0, 9)), st.integers(0, 9))
+def test_whether_a_line_is_longer(lengths: list[int], limit: int) -> None:
+    """No line is longer than the limit if, and only if, the longest is not."""
+    assert no_longer(b"\n".join([b"x" * length for length in lengths]), b"\n", limit) == (
+        max(lengths, default=0) <= limit
+    )

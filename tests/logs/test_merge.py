@@ -130,6 +130,8 @@ def test_what_an_object_becomes(line: bytes, record: dict[str, Any]) -> None:
         b'"text"',
         b"17",
         b'{"a":1} // comment',
+        b'{"a":1} ',
+        b' {"a":1}',
         b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1),
         b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b"{" + b",".join(b'"k%d":1' % number for number in range(MEMBERS + 1)) + b"}",
@@ -209,7 +211,21 @@ def test_levels_below_the_least() -> None:
     assert heard["warning"] == ["error", "warning"]
     assert heard["error"] == ["error"]
     assert heard["critical"] == []
-    assert OutputLines(2000, least="warning").render(STAMP_TEXT, 5, ORIGIN, [b"x"]) == (b"", 0)
+    for log in (ServiceLog(), MERGE):
+        assert OutputLines(2000, least="warning").render(STAMP_TEXT, 5, ORIGIN, [b"x"], log) == (b"", 0)
+
+
+def test_lines_that_were_joined() -> None:
+    """Messages of several lines are each what they are alone, whatever their lines would make with one another."""
+    messages = [b'{"a":1}\n{"b":', b"2}", b'{"c":3}', b'{"d":\n4}', b'{"e":5}\n{"f":6}']
+    together = [{key: value for key, value in record.items() if key != "seq"} for record in render(*messages)]
+    assert together == [HEAD | merged(message) for message in messages]
+    assert [record.get("message") for record in together] == [
+        *map(bytes.decode, messages[:2]),
+        None,
+        None,
+        messages[4].decode(),
+    ]
 
 
 def test_other_formats_get_the_same_fields() -> None:

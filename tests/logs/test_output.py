@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.core.spec import LineLevels, ServiceLog
 from supervisor.logs.lines import Fragment, Splitter
 from supervisor.logs.output import OutputLines
 from tests.logs.support import STAMP_TEXT, parse, patient
@@ -15,7 +16,7 @@ ORIGIN = ("web", 7, "stdout")
 
 _AWKWARD = st.lists(
     st.sampled_from(
-        [b"\\", b'"', b"\0", b"\x1b", b"a", b"\xe2\x82\xac", b"\xf0\x9f\x98\x80", b"\xff", b"u0041", b"\t"]
+        [b"\\", b'"', b"\0", b"\x1b", b"\x7f", b"a", b"\xe2\x82\xac", b"\xf0\x9f\x98\x80", b"\xff", b"u0041", b"\t"]
     ),
     max_size=400,
 ).map(b"".join)
@@ -87,6 +88,29 @@ def test_the_other_formats_get_the_same_numbers(messages: list[bytes], limit: in
     assert all(len(str(record["message"]).replace("\ufffd", "?").encode()) <= limit for record in records)
     if b"\xff" not in b"".join(messages):  # cut where no character begins, a byte may be replaced in each piece
         assert joined(records) == [message.decode() for message in messages]
+
+
+@pytest.mark.parametrize("seq", [0, 1, 997, 998, 999, 1000, 987_654_321_998, 10**18 - 2])
+@pytest.mark.parametrize("guessing", [False, True])
+def test_numbers_count_up_by_one(seq: int, guessing: bool) -> None:
+    """From wherever, over any number of digits, in records of one kind and of several."""
+    log = ServiceLog(level=LineLevels(guess=guessing))
+    data, count = OutputLines(16384).render(STAMP_TEXT, seq, ORIGIN, [b"ERROR: a", b"b"] * 1100, log)
+    records = parse(data)
+    assert [record["seq"] for record in records] == list(range(seq + 1, seq + 2201))
+    assert count == 2200
+    assert [record["message"] for record in records] == ["ERROR: a", "b"] * 1100
+    assert data.startswith(b'{"timestamp":"')
+
+
+def test_one_long_line_among_many() -> None:
+    """Is found, wherever it stands, and is the only one that is split."""
+    for at in (0, 1, 57, 99):
+        messages = [b"short \x7f" * (number % 3) for number in range(100)]
+        messages[at] = b"x" * 5000
+        records, _ = render(OutputLines(1000), messages)
+        assert joined(records) == [message.decode() for message in messages]
+        assert {record["message"][:1] for record in records if "part" in record} == {"x"}
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
