@@ -17,6 +17,9 @@ VARIABLE = "PAUSEVISOR_SERVICE"
 _REMEMBERED = 4096
 _REMEMBERED_HELPERS = 256
 
+_FEW = 64
+"""So many living processes are looked at anew each time, as long as their session is known."""
+
 
 class Lineage:
     """Sessions and processes, and the services they came from."""
@@ -54,11 +57,14 @@ class Lineage:
 
     def look(self, pids: list[int], services: frozenset[str]) -> None:
         """Learn the sessions of processes that are still alive and whose session nobody knows."""
+        few = len(pids) <= _FEW
         for pid in pids:
             if pid in self._looked_at:
                 continue
-            self._looked_at.add(pid)
             stat = self._kernel.stat(pid)
+            if few and stat is not None and self.origin(stat) is not None:
+                continue  # it may be a daemon that has yet to make a session of its own, and then it tells us more
+            self._looked_at.add(pid)
             if stat is None or stat.state == "Z" or self.origin(stat) is not None:
                 continue
             service = self._kernel.environment(pid, VARIABLE)

@@ -88,6 +88,25 @@ def test_a_session_learned_from_one_process_holds_for_others(kernel: FakeKernel,
     assert lineage.origin(member(leader)) == "web"
 
 
+def test_one_that_leaves_its_session_late_is_looked_at_again(kernel: FakeKernel, lineage: Lineage) -> None:
+    """A daemon is seen while it is still in its service's session: what it makes for itself afterwards is known."""
+    lineage.started(10, "web")
+    daemon = kernel.add("daemon", session=10, pgrp=10, environment={VARIABLE: "web"})
+    lineage.look([daemon.pid], SERVICES)
+    daemon.session = daemon.pgrp = daemon.pid
+    lineage.look([daemon.pid], SERVICES)
+    assert lineage.origin(member(daemon.pid)) == "web"
+
+
+def test_a_crowd_is_looked_at_once(kernel: FakeKernel, lineage: Lineage) -> None:
+    """A thousand adopted processes cost a look each, not one at every end of a service."""
+    lineage.started(10, "web")
+    pids = [kernel.add("worker", session=10).pid for _ in range(1000)]
+    lineage.look(pids, SERVICES)
+    lineage.look(pids, SERVICES)
+    assert kernel.failpoints.passed["stat"] == 1000
+
+
 def test_the_dead_and_the_gone_teach_nothing(kernel: FakeKernel, lineage: Lineage) -> None:
     """A zombie has no environment, and a process that has gone has nothing."""
     zombie = kernel.add("daemon", environment={VARIABLE: "web"}).pid
