@@ -154,12 +154,12 @@ class Descent:
         signal = self.stop_signal if self._fleet.is_single() or self.stop_signal in (SIGTERM, SIGINT) else None
         effects: list[Effect] = []
         for name in dict.fromkeys(names):
-            if name in self._fleet.alive and name not in self._told and not self._is_needed(name):
+            if name in self._fleet.alive and name not in self._told and not self.is_needed(name):
                 self._told.add(name)
                 effects += self._fleet.apply(ev.StopRequested(name, Reason.SHUTDOWN, signal, self._by), now)
         return effects
 
-    def _is_needed(self, name: str) -> bool:
+    def is_needed(self, name: str) -> bool:
         """Whether somebody is alive that needs it, be it by way of a task that has done its work."""
         dependents = self._fleet.graph.dependents
         todo = [other for other, _ in dependents.get(name, ())]

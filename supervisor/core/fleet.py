@@ -39,6 +39,7 @@ class Fleet:
         changed: instances that stepped since the shell last looked, for its timers and watches.
         stepped: instances that stepped in the present event.
         removed: instances that a reload has removed and that are not down yet.
+        leaving: those of them that still run, until nobody is left that needs them.
     """
 
     def __init__(self, spec: FleetSpec, *, salt: int = 0) -> None:
@@ -51,6 +52,7 @@ class Fleet:
         self.changed: list[str] = []
         self.stepped: list[str] = []
         self.removed: set[str] = set()
+        self.leaving: dict[str, None] = {}
         self._news: deque[tuple[str, Service]] = deque()  # who stepped, and what it was before
         self._active: set[str] = set()  # not at rest
         self._rising: set[str] = set(self.specs)  # neither up nor at rest yet
@@ -134,14 +136,26 @@ class Fleet:
 
     # -- services ------------------------------------------------------------------------------------------------
 
-    def adopt(self, spec: FleetSpec) -> None:
-        """Take over the names of a new configuration; services that are new are at rest, and started by an event."""
+    def adopt(self, spec: FleetSpec, removed: list[str]) -> None:
+        """Take over the names of a new configuration; services that are new are at rest, and started by an event.
+
+        Args:
+            spec: the new one.
+            removed: who is not in it any more, and is to be released.
+        """
         self.spec = spec
         for name, service in spec.services.items():
+            self.leaving.pop(name, None)
             if name not in self.services:
                 self.specs[name] = service
                 self.services[name] = Service()
-        self.graph = Graph(spec.services)
+        self.removed.update(removed)
+        self.leaving |= dict.fromkeys(removed)
+        self._draw_graph()
+
+    def _draw_graph(self) -> None:
+        leaving = {name: self.specs[name] for name in self.removed}
+        self.graph = Graph(self.spec.services | leaving, leaving)
 
     def bring_up(self, names: list[str], now: float) -> list[Effect]:
         """Start these. Who needs others goes first: it waits before the news comes that it need not."""
@@ -237,7 +251,7 @@ class Fleet:
         service = self.services[name]
         if service.state is State.WAITING:
             return self.look_at_needs(name, now)
-        if restarts and service.pid is not None and service.desired is Desired.UP:
+        if restarts and name not in self.removed and service.pid is not None and service.desired is Desired.UP:
             return self.apply(ev.RestartRequested(name, Reason.NEED_RESTARTED), now)
         return []
 
@@ -276,17 +290,35 @@ class Fleet:
     def _settle(self, now: float) -> list[Effect]:
         """What follows from the states the services are in now: for each other, and for the daemon."""
         effects = self._propagate(now)
-        self._forget_removed()
-        effects += self._settle_up(now) if self.phase is Phase.UP else self.descent.settle(now)
+        if self.phase is Phase.UP:
+            effects += self.release(now)
+            self._forget_removed()
+            effects += self._settle_up(now)
+        else:
+            effects += self.descent.settle(now)
         self._news.clear()
         return effects
 
     def _forget_removed(self) -> None:
-        gone = [name for name in self.removed if self.services[name].state in AT_REST]
+        resting = [name for name in self.removed if self.services[name].state in AT_REST]
+        # a task that has done its work tells who needs whom by way of it, as long as one of them is left
+        gone = [name for name in resting if not self.descent.is_needed(name)]
         for name in gone:
             self.removed.discard(name)
+            self.leaving.pop(name, None)
             del self.services[name], self.specs[name]
             self._rising.discard(name)
+        if gone:
+            self._draw_graph()
+
+    def release(self, now: float) -> list[Effect]:
+        """Stop what a reload has removed, each when nobody is left that needs it."""
+        effects: list[Effect] = []
+        for name in list(self.leaving):
+            if name not in self.alive or not self.descent.is_needed(name):
+                del self.leaving[name]
+                effects += self.apply(ev.StopRequested(name, Reason.RELOAD), now)
+        return effects
 
     def _settle_up(self, now: float) -> list[Effect]:
         main = self.services.get(self.spec.main or "")
@@ -312,7 +344,7 @@ class Fleet:
     def _failed_service(self) -> str | None:
         if self.spec.on_failure is OnFailure.IGNORE:
             return None
-        stepped = (name for name in self.stepped if name in self.services)
+        stepped = (name for name in self.stepped if name in self.services and name not in self.removed)
         return next((name for name in stepped if self.services[name].state is State.FAILED), None)
 
     def _stopped_by_order(self) -> bool:

@@ -10,7 +10,7 @@ from supervisor.core.states import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 def is_met(need: Need, service: Service) -> bool:
@@ -30,12 +30,16 @@ def is_met(need: Need, service: Service) -> bool:
 class Graph:
     """The needs between instances.
 
+    Args:
+        specs: all of them.
+        leaving: those that nobody else waits for any more; they themselves go before what they need.
+
     Attributes:
         needs: for each instance that needs something, the instances it needs.
         dependents: for each instance that is needed, who needs it, in the order of their definition.
     """
 
-    def __init__(self, specs: "Mapping[str, ServiceSpec]") -> None:
+    def __init__(self, specs: "Mapping[str, ServiceSpec]", leaving: "Collection[str]" = ()) -> None:
         self.needs: dict[str, list[tuple[str, Need]]] = {}
         self.dependents: dict[str, list[tuple[str, Need]]] = {}
         if not any(spec.needs for spec in specs.values()):
@@ -44,6 +48,8 @@ class Graph:
         for name, spec in specs.items():
             for base, need in spec.needs.items():
                 for other in instances.get(base, ()):
+                    if other in leaving and name not in leaving:
+                        continue
                     self.needs.setdefault(name, []).append((other, need))
                     self.dependents.setdefault(other, []).append((name, need))
 

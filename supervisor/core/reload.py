@@ -49,14 +49,11 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     added, changed, removed = compare(fleet.specs, spec.services)
     back = fleet.removed.intersection(spec.services)
     present = {name: service.pid for name, service in fleet.services.items()}
-    fleet.adopt(spec)
-    effects: list[Effect] = []
     # removed by one reload and back by the next, before it was down
     fleet.removed -= back
-    effects += fleet.bring_up(sorted(back), now)
-    for name in removed:
-        fleet.removed.add(name)
-        effects += fleet.apply(ev.StopRequested(name, Reason.RELOAD), now)
+    fleet.adopt(spec, removed)
+    effects = fleet.bring_up(sorted(back), now)
+    effects += fleet.release(now)
     for name in changed:
         effects += _apply_new_spec(fleet, name, spec.services[name], now)
     effects += fleet.bring_up(added, now)

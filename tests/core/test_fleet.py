@@ -16,6 +16,7 @@ from supervisor.core.spec import (
     FleetSpec,
     Forward,
     Kind,
+    Need,
     OnFailure,
     Orphans,
     Ready,
@@ -25,6 +26,7 @@ from supervisor.core.spec import (
     Shutdown,
     StopScope,
     Transparent,
+    Until,
     WhenDone,
 )
 from supervisor.core.states import Reason, State
@@ -461,6 +463,58 @@ def test_reload_brings_back_what_it_was_about_to_remove() -> None:
     world.send(ev.Reconfigured(replace(world.spec, services={"b": spec("b")})))
     world.send(ev.Reconfigured(world.spec)).exits("a", SIGTERM)
     assert world.states() == {"a": State.RUNNING, "b": State.RUNNING}
+
+
+def stack() -> list[ServiceSpec]:
+    """A database, its migration, who needs both, and somebody else."""
+    return [
+        spec("db"),
+        spec("migrate", kind=Kind.TASK, needs={"db": Need()}),
+        spec("app", needs={"migrate": Need(Until.COMPLETED), "other": Need(restart_with=True)}),
+        spec("other", restart=Restart.ALWAYS),
+    ]
+
+
+def test_what_a_reload_removes_stops_against_the_order_of_needs() -> None:
+    """Nobody is told to stop while somebody is left that needs it, be it by way of a task that has done its work."""
+    world = World(*stack()).exits("migrate", 0)
+    world.send(ev.Reconfigured(replace(world.spec, services={"other": world.spec.services["other"]})))
+    assert world.send(ev.SignalReceived(SIGUSR1)).signals() == [("app", SIGTERM)]
+    assert world.exits("app", SIGTERM).signals() == [("app", SIGTERM), ("db", SIGTERM)]
+    assert world.exits("db", SIGTERM).states() == {"other": State.RUNNING}
+
+
+def test_what_waits_to_be_removed_does_not_come_back() -> None:
+    """It ends by itself meanwhile, or something restarts that it restarts with: it is not started again."""
+    world = World(*stack()).exits("migrate", 0)
+    world.send(ev.Reconfigured(replace(world.spec, services={"other": world.spec.services["other"]})))
+    world.exits("db", EXITED[3])
+    world.exits("other", EXITED[3])
+    assert world.states()["db"] is State.FAILED
+    assert world.exits("app", SIGTERM).states() == {"other": State.BACKOFF}
+    assert world.fleet.phase is Phase.UP
+
+
+def test_what_waits_to_be_removed_may_be_brought_back() -> None:
+    """The next reload has it again: it keeps its process."""
+    world = World(*stack()).exits("migrate", 0)
+    pid = world.pids["db"]
+    kept = {name: world.spec.services[name] for name in ("db", "other")}
+    world.send(ev.Reconfigured(replace(world.spec, services={"other": kept["other"]})))
+    world.send(ev.Reconfigured(replace(world.spec, services=kept))).exits("app", SIGTERM)
+    assert world.states() == {"db": State.RUNNING, "other": State.RUNNING}
+    assert world.pids["db"] == pid
+    assert world.signals() == [("app", SIGTERM)]
+
+
+def test_a_shutdown_keeps_the_order_of_what_is_removed() -> None:
+    """TERM while a reload's way down is half gone."""
+    world = World(*stack()).exits("migrate", 0)
+    world.send(ev.Reconfigured(replace(world.spec, services={}))).send(TERM)
+    assert world.signals() == [("app", SIGTERM)]
+    world.exits("app", SIGTERM)
+    assert world.signals()[1:] == [("db", SIGTERM), ("other", SIGTERM)]
+    assert world.exits("db", SIGTERM).exits("other", SIGTERM).swept() == [SIGTERM]
 
 
 def test_reload_during_shutdown_is_too_late() -> None:
