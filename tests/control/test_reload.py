@@ -86,6 +86,7 @@ def test_a_wrong_file(running: tuple[Daemon, Client, Change]) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert len(answer.json["errors"]) == 2
         assert "services.web.command" in answer.text
+    daemon.wait_event("config_rejected")
     assert len(daemon.events("config_rejected")) == 1
     assert len(client.get("/v1/services").json["services"]) == 3
 
