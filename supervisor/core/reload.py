@@ -46,7 +46,8 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     if fleet.phase is not Phase.UP:
         return []
     spec = event.spec
-    added, changed, removed = compare(fleet.specs, spec.services)
+    added, changed, gone = compare(fleet.specs, spec.services)
+    removed = [name for name in gone if name not in fleet.removed]
     back = fleet.removed.intersection(spec.services)
     present = {name: service.pid for name, service in fleet.services.items()}
     # removed by one reload and back by the next, before it was down
@@ -60,7 +61,7 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     for name in spec.services:
         effects += fleet.look_at_needs(name, now)  # what somebody waits for may not be needed any more
     for name, pid in present.items():
-        if pid is not None and not event.scaled:
+        if pid is not None and name not in fleet.removed and not event.scaled:
             effects += fleet.apply(ev.ReloadRequested(name, pid), now)
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
     return [Report("info", "config_reloaded", fields), *effects]

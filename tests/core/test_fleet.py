@@ -468,7 +468,7 @@ def test_reload_brings_back_what_it_was_about_to_remove() -> None:
 def stack() -> list[ServiceSpec]:
     """A database, its migration, who needs both, and somebody else."""
     return [
-        spec("db"),
+        spec("db", reload_signal=SIGHUP),
         spec("migrate", kind=Kind.TASK, needs={"db": Need()}),
         spec("app", needs={"migrate": Need(Until.COMPLETED), "other": Need(restart_with=True)}),
         spec("other", restart=Restart.ALWAYS),
@@ -504,7 +504,8 @@ def test_what_waits_to_be_removed_may_be_brought_back() -> None:
     world.send(ev.Reconfigured(replace(world.spec, services=kept))).exits("app", SIGTERM)
     assert world.states() == {"db": State.RUNNING, "other": State.RUNNING}
     assert world.pids["db"] == pid
-    assert world.signals() == [("app", SIGTERM)]
+    assert world.signals() == [("app", SIGTERM), ("db", SIGHUP)]
+    assert [report["removed"] for report in world.reports("config_reloaded")] == [["db", "migrate", "app"], []]
 
 
 def test_a_shutdown_keeps_the_order_of_what_is_removed() -> None:
