@@ -210,6 +210,7 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    _add_waiting(parser, "what is new or changed is up, and what is removed is down")
     _add_json(parser)
 
 

@@ -21,7 +21,7 @@ _MOST_LINES = 30
 _WORDS = {"late": "not in time", "untouched": "not begun"}
 _MARKS = {"done": ("✓", "good"), "accepted": ("·", "busy"), "skipped": ("-", "rest"), "untouched": ("-", "rest")}
 _FAILURE = ("✗", "bad")
-_UPWARDS = ("start", "restart", "scale")
+_UPWARDS = ("start", "restart", "scale", "reload")
 """Orders whose failure the services' own words explain."""
 
 _GOOD = ("done", "accepted", "skipped")
@@ -47,7 +47,7 @@ def report(
     else:
         _print(outcomes, known)
     if not ok:
-        _complain(verb, outcomes)
+        complain(verb, outcomes)
     return 0 if ok else EX_FAILED
 
 
@@ -104,7 +104,8 @@ def _detail(service: Service | None) -> str:
     return words.why(service)
 
 
-def _complain(verb: str, outcomes: Mapping[str, Outcome]) -> None:
+def complain(verb: str, outcomes: Mapping[str, Outcome]) -> None:
+    """Say who has failed, who is late, and who was not begun with."""
     failed = [name for name, outcome in outcomes.items() if outcome.word == "failed"]
     late = [name for name, outcome in outcomes.items() if outcome.word == "late"]
     untouched = [name for name, outcome in outcomes.items() if outcome.word == "untouched"]

@@ -61,6 +61,7 @@ class Waiting:
     Attributes:
         outcomes: by service, as far as they are known.
         refusals: by path, what the daemon said of orders that it did not take.
+        answers: by path, what it said in the end.
     """
 
     def __init__(self, client: Client, progress: Progress, timeout: float | None) -> None:
@@ -71,6 +72,7 @@ class Waiting:
         self._events: Exchange | None = None
         self.outcomes: dict[str, Outcome] = {}
         self.refusals: dict[str, str] = {}
+        self.answers: dict[str, Exchange] = {}
 
     def run(self, targets: Sequence[Target]) -> None:
         """Give these orders, and wait until each has come to an end.
@@ -131,6 +133,7 @@ class Waiting:
 
     def _end(self, exchange: Exchange, target: Target) -> None:
         exchange.close()
+        self.answers[target.path] = exchange
         if exchange.status >= 400 and exchange.status != 504:
             document = asking.problem(exchange)
             if "services" not in document:

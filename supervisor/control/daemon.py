@@ -1,17 +1,20 @@
 """The endpoints about the daemon itself."""
 
+import asyncio
 import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from supervisor.control import query
+from supervisor.control.ends import good_end
 from supervisor.control.problems import ProblemError
 from supervisor.control.reloading import RejectedError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
 from supervisor.control.view import View, is_up
 from supervisor.core import events as ev
-from supervisor.core.plan import Changes
+from supervisor.core.plan import Action, Changes
 from supervisor.logs.encode import timestamp
 
 
@@ -43,14 +46,30 @@ class DaemonEndpoints:
         except RejectedError as error:
             raise self._rejected(error) from None
 
-    async def reload(self, _: Request) -> Response:
+    async def reload(self, request: Request) -> Response:
         """Put the configuration as it is in the files now in force."""
-        if not is_up(self._subject.fleet):
+        wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+        subject = self._subject
+        if not is_up(subject.fleet):
             raise ProblemError(409, "the daemon is shutting down")
         try:
-            return json_response(_changes_view(self._subject.reloader.apply()))
+            changes = subject.reloader.apply(subject.driver.handle)
         except RejectedError as error:
             raise self._rejected(error) from None
+        view = _changes_view(changes)
+        if wait:
+            done = asyncio.ensure_future(subject.orders.all_done(self._awaited(changes)))
+            try:
+                await good_end(subject, request, "reload", done, within, changes=view)
+            finally:
+                done.cancel()
+        return json_response(view)
+
+    def _awaited(self, changes: Changes) -> dict[str, dict[str, int]]:
+        """Who is to be up, and who to be gone; what an order has stopped stays so, changed or not."""
+        restarted = [name for name, change in changes.changed.items() if change.action is Action.RESTART]
+        up = (*changes.added, *self._subject.orders.wanted(restarted))
+        return {"start": dict.fromkeys(up, 0), "stop": dict.fromkeys(changes.removed, 0)}
 
     def _rejected(self, error: RejectedError) -> ProblemError:
         errors = self._subject.without_secrets(error.errors)

@@ -214,9 +214,12 @@ PATHS: dict[str, Schema] = {
             "Put the configuration as it is in the files now in force",
             {
                 200: _answer("What changes", ref("Changes")),
-                409: _problem("The daemon is shutting down"),
+                400: _MALFORMED,
+                409: _problem("A service has not come up, or the daemon is shutting down"),
                 422: _problem("The configuration is wrong; nothing has changed"),
+                504: _problem("It is not done in time; the order stands"),
             },
+            parameters=_WAITING,
         )
     },
     "/v1/shutdown": {

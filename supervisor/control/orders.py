@@ -134,6 +134,10 @@ class Orders:
         up = {name: attempts.get(name, 0) for name in present if name not in before}
         return up, {name: attempts[name] for name in before if name not in present}
 
+    async def all_done(self, attempts: dict[str, dict[str, int]]) -> End:
+        """Wait until some orders are carried out: what :meth:`give` returned, by the verb whose end is waited for."""
+        return End([name for verb, those in attempts.items() for name in await self.done(verb, those)])
+
     async def done(self, verb: str, attempts: dict[str, int]) -> list[str]:
         """Wait until an order is carried out; those for whom it ended otherwise.
 

@@ -59,8 +59,11 @@ class Reloader:
         """
         return self._changes(self._read())
 
-    def apply(self) -> Changes:
+    def apply(self, deliver: Callable[[ev.Event], None] | None = None) -> Changes:
         """Put what stands in the files now in the place of what is in force.
+
+        Args:
+            deliver: takes the event that does it; None for the mailbox, for whoever is called by the driver itself.
 
         Raises:
             RejectedError: the configuration is wrong, which is in the log as well; nothing has changed.
@@ -76,7 +79,7 @@ class Reloader:
         if found.at_start:
             message = f"not in force before the daemon is started again: {', '.join(found.at_start)}"
             self._journal.emit("warning", "supervisor_warning", message=message)
-        self._driver.post(ev.Reconfigured(fleet))
+        (deliver or self._driver.post)(ev.Reconfigured(fleet))
         self._applied(fleet)
         return found
 

@@ -137,6 +137,7 @@ _PROBLEM = {
         "results": list_(ref("Service"), "those services, as they were when an order ended otherwise"),
         "untouched": list_(STRING, "the services that were not begun with because of that"),
         "errors": list_(STRING, "all that is wrong"),
+        "changes": ref("Changes"),
     },
     "required": ["type", "title", "status", "detail"],
 }

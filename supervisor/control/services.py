@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from supervisor.control import query
+from supervisor.control.ends import good_end
 from supervisor.control.orders import End
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
 from supervisor.control.view import View, matcher_of_services, names_of, not_ready
-from supervisor.control.waiting import disconnected, first_done
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.spec import StopScope
 from supervisor.logs.encode import encode
@@ -114,7 +114,7 @@ class Services:
         names: tuple[str, ...],
     ) -> Response:
         """The answer when orders are carried out: by the verb whose end is waited for, what they returned."""
-        done = asyncio.ensure_future(self._all_done(attempts))
+        done = asyncio.ensure_future(self._subject.orders.all_done(attempts))
         try:
             return await self._answer(request, verb, done, within, names)
         finally:
@@ -128,38 +128,9 @@ class Services:
         within: float | None,
         names: tuple[str, ...],
     ) -> Response:
-        """The answer when something is done; a client that goes away meanwhile changes nothing.
-
-        Args:
-            request: the client's.
-            verb: what was ordered, in words.
-            done: is done then; its result is what came of it.
-            within: seconds to wait; None for no limit.
-            names: the services that the answer is about.
-        """
-        gone = asyncio.ensure_future(disconnected(request.receive))
-        try:
-            await first_done(done, gone, within=within)
-        finally:
-            gone.cancel()
-        if not done.done():
-            raise ProblemError(504, f"{verb} has not come to its end in time; the order stands")
-        end = done.result()
-        if end.failed:
-            raise self._ended_otherwise(verb, end)
+        """The services of these names, when something is done."""
+        await good_end(self._subject, request, verb, done, within)
         return self._views(request, names)
-
-    def _ended_otherwise(self, verb: str, end: End) -> ProblemError:
-        services = self._subject.fleet.services
-        results = [self._subject.view(name) for name in end.failed if name in services]
-        known = {str(view["name"]): f"{view['state']} ({view['reason']})" for view in results}
-        states = ", ".join(f"{name} is {known.get(name, 'removed')}" for name in end.failed)
-        text = f"{verb} ended otherwise: {states}"
-        return ProblemError(409, text, services=end.failed, results=results, untouched=end.untouched)
-
-    async def _all_done(self, attempts: dict[str, dict[str, int]]) -> End:
-        orders = self._subject.orders
-        return End([name for verb, those in attempts.items() for name in await orders.done(verb, those)])
 
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:
         fleet = self._subject.fleet

@@ -77,6 +77,27 @@ def test_what_no_reload_changes(talk: Talking, start: Launcher) -> None:
     assert warning["message"] == "not in force before the daemon is started again: log.level, log.to, log.schema"
 
 
+def test_what_does_not_come_up(talk: Talking, start: Launcher) -> None:
+    """It is waited for what has changed, and its failure is the reload's, whose words say why; or nobody waits."""
+    daemon, say, rewrite = begin(talk, start, WEB)
+    late = {"restart_delay": "1h", "restart_max_delay": "1h", "ready": {"file": "/nonexistent"}}
+    rewrite(WEB, service("bad", "sh", "-c", "exit 3", **late), service("db", "sleep", "1000"))
+    done = say("reload")
+    assert done.code == 1
+    assert done.stdout.splitlines() == [
+        "added    bad  is started; exit code 3, starts again soon",
+        "added    db   is started",
+    ]
+    assert done.stderr == "pausevisor: reload failed: bad; what they wrote: pausevisor logs bad\n"
+    rewrite(WEB, service("slow", "sleep", "1000", **late))
+    found = say.json("reload", "--timeout", "100ms", code=1)
+    assert found["outcomes"] == {"slow": "late", "bad": "late", "db": "late"}
+    rewrite(WEB, service("slow", "sleep", "2000", **late))
+    done = say("reload", "--no-wait")
+    assert (done.code, done.stdout) == (0, "changed  slow  command: is restarted\n")
+    daemon.wait_events(2, "child_started", service="slow")
+
+
 def test_json(talk: Talking, start: Launcher) -> None:
     """The plan as the API has it, and whether it was carried out."""
     _, say, rewrite = begin(talk, start, WEB)
@@ -89,8 +110,8 @@ def test_json(talk: Talking, start: Launcher) -> None:
         "signalled": [],
         "supervisor": {"keys": [], "at_start": []},
     }
-    assert say.json("reload", "--dry-run") == {**expected, "applied": False}
-    assert say.json("reload") == {**expected, "applied": True}
+    assert say.json("reload", "--dry-run") == {**expected, "applied": False, "outcomes": {}}
+    assert say.json("reload") == {**expected, "applied": True, "outcomes": {"web": "done"}}
 
 
 def test_who_is_told_by_a_signal(talk: Talking, start: Launcher) -> None:

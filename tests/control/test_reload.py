@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from supervisor.control.orders import MOMENT
 from tests.control.client import Client
 from tests.control.conftest import StartControlled
 from tests.harness import Daemon
@@ -117,3 +118,31 @@ def test_logs_are_opened_again(running: tuple[Daemon, Client, Change]) -> None:
     """The order is accepted, whether or not there are files."""
     _, client, _ = running
     assert client.post("/v1/logs/reopen").status == 202
+
+
+def test_waiting_for_what_has_changed(running: tuple[Daemon, Client, Change], folder: str) -> None:
+    """With waiting the answer comes when what is new is up and what is removed is gone, or says who has not come up."""
+    _, client, change = running
+    client.post("/v1/services/same/stop?wait=true")
+    change(NEW.replace(service("same", "sleep", "1000"), service("same", "sleep", "2000")))
+    answer = client.post("/v1/reload?wait=true")
+    assert (answer.status, answer.json["added"], answer.json["removed"]) == (200, ["new"], ["old"])
+    found = {one["name"]: one for one in client.get("/v1/services").json["services"]}
+    assert {name: one["state"] for name, one in found.items()} == {
+        "web": "running",
+        "same": "stopped",
+        "new": "running",
+    }
+    assert found["new"]["uptime_s"] >= MOMENT
+    assert found["web"]["uptime_s"] >= MOMENT
+    unready = service(
+        "bad", "sh", "-c", "exit 3", ready={"file": f"{folder}/x"}, restart_delay="1h", restart_max_delay="1h"
+    )
+    change(NEW + unready)
+    answer = client.post("/v1/reload?wait=true")
+    assert (answer.status, answer.json["services"], answer.json["changes"]["added"]) == (409, ["bad"], ["bad"])
+    assert answer.json["results"][0]["exit_code"] == 3
+    change(NEW + service("late", "sleep", "1000", ready={"file": f"{folder}/x"}))
+    answer = client.post("/v1/reload?wait=true&timeout=0.1")
+    assert (answer.status, answer.json["changes"]["added"]) == (504, ["late"])
+    assert client.service("late")["state"] == "starting"
