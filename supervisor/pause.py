@@ -19,7 +19,7 @@ from supervisor.core.wait_status import status_fields
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
 from supervisor.runtime.descendants import Descendants
-from supervisor.runtime.kernel import Kernel, Stat
+from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.poll import PollLoop
 from supervisor.runtime.process import (
     become_reaper,
@@ -65,7 +65,7 @@ class Pause:
         self._reload = reload
         self._reaper = Reaper(kernel, self)
         self._descendants = Descendants(kernel, journal)
-        self._zombie: Stat | None = None
+        self._zombie = ""
         self._began: float | None = None
         self._killing = False
         self._finished = False
@@ -107,7 +107,7 @@ class Pause:
     def reap(self) -> None:
         """Reap whoever is there, in batches, with signals in between."""
         more = self._reaper.run()
-        if self._killing:
+        if self._killing and (not more or self._descendants.rested):
             self._descendants.kill()
         if self._began is not None and not self._reaper.has_children():
             self._finish()
@@ -116,12 +116,12 @@ class Pause:
 
     def before_reap(self, pid: int, _status: int) -> None:
         """The zombie's name can still be read."""
-        self._zombie = self._stat(pid) if self._journal.wants("info") else None
+        self._zombie = self._name(pid) if self._journal.wants("info") else ""
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """An orphan is gone."""
-        name = self._zombie.comm if self._zombie else ""
-        self._say("info", "orphan_exited", pid=pid, comm=name, **status_fields(status), **usage_fields(usage))
+        comm, self._zombie = self._zombie, ""
+        self._say("info", "orphan_exited", pid=pid, comm=comm, **status_fields(status), **usage_fields(usage))
 
     def stopped(self, pid: int, signal: int) -> None:
         """An orphan was stopped."""
@@ -132,10 +132,7 @@ class Pause:
         self._report("orphan_continued", pid, signal)
 
     def _report(self, event: str, pid: int, signal: int) -> None:
-        stat = self._stat(pid)
-        self._say(
-            "info", event, pid=pid, comm=stat.comm if stat else "", signal=signal, signal_name=signal_name(signal)
-        )
+        self._say("info", event, pid=pid, comm=self._name(pid), signal=signal, signal_name=signal_name(signal))
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -166,12 +163,12 @@ class Pause:
 
     # -- our own mistakes ----------------------------------------------------------------------------------------
 
-    def _stat(self, pid: int) -> Stat | None:
+    def _name(self, pid: int) -> str:
         try:
-            return self._kernel.stat(pid)
+            return self._kernel.name(pid)
         except OSError as error:
             self._mistake(error)
-            return None
+            return ""
 
     def _say(self, level: str, event: str, **fields: object) -> None:
         """Write a record; that it fails must not keep back what it was about."""

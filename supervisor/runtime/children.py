@@ -14,7 +14,7 @@ from supervisor.core.spec import StopScope
 from supervisor.core.states import State
 from supervisor.core.wait_status import status_fields, term_signal
 from supervisor.runtime.counts import Counts
-from supervisor.runtime.kernel import Kernel, Stat
+from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
 from supervisor.runtime.usage import usage_fields
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from supervisor.core.service import Service
     from supervisor.core.spec import ServiceSpec
     from supervisor.runtime.ports import Groups, Journal
+
+
+_NAMELESS: dict[str, object] = {"comm": ""}
 
 
 class Child:
@@ -88,11 +91,9 @@ class Children:
         self._helpers: dict[int, Callable[[int], None]] = {}
         self._lineage = Lineage(kernel)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
-        self._zombie: Stat | None = None
-        self._zombie_owner: str | None = None
+        self._zombie: dict[str, object] = {}
         self._oom_killed = False
         self._tail: list[str] = []
-        self._may_have_adopted = False
 
     # -- who is whose --------------------------------------------------------------------------------------------
 
@@ -148,14 +149,13 @@ class Children:
         """Whether this is the main process of a service."""
         return pid in self._children
 
-    def look_for_adopted(self) -> None:
-        """Learn where the processes that were handed to us just now came from, while they are alive to tell."""
-        if self.groups is not None:
-            self.groups.tidy()
-        if not self._may_have_adopted:
-            return
-        self._may_have_adopted = False
-        self.learn([pid for pid in self._kernel.children(self._kernel.own_pid()) if pid not in self._children])
+    def curious(self) -> bool:
+        """Whether we may have been handed processes that we know nothing of."""
+        return self._lineage.curious()
+
+    def look_on(self) -> float:
+        """Learn where some of these came from, while they are alive to tell; how many seconds to wait before more."""
+        return self._lineage.look_on(frozenset(self._fleet.specs))
 
     def learn(self, pids: list[int]) -> None:
         """Learn where these living processes came from."""
@@ -172,8 +172,12 @@ class Children:
             if pid in self._helpers:
                 self._end_group(pid)
             elif self._journal.wants("info"):
-                self._zombie = self._kernel.stat(pid)
-                self._zombie_owner = self._owner(pid)
+                ties = self._kernel.ties(pid)
+                if ties is not None and ties[0] == pid:
+                    # It led a session, so it was a daemon: what it leaves may have sessions of its own. The orphans of
+                    # others are known by their session, and looking each time would cost more than all the rest.
+                    self._lineage.parent_ended()
+                self._zombie = self._identity(pid, ties)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
             counter = self.groups.oom_counter(child.service) if self.groups is not None else None
@@ -190,24 +194,23 @@ class Children:
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
-        zombie, self._zombie = self._zombie, None
-        owner, self._zombie_owner = self._zombie_owner, None
+        zombie, self._zombie = self._zombie, {}
         self._lineage.reaped(pid)
         self.counts.reaped += 1
         child = self._children.pop(pid, None)
         if child is None and pid in self._former:
             child = self._heir_is_gone(self._former.pop(pid))
         if child is not None:
-            self._may_have_adopted = True
+            self._lineage.parent_ended()
             self._child_exited(pid, child, status, usage)
         elif pid in self._disowned:
             self._disowned.discard(pid)
         elif (done := self._helpers.pop(pid, None)) is not None:
-            self._may_have_adopted = True
+            self._lineage.parent_ended()
             done(status)
         else:
             self.counts.orphans += 1
-            self._orphan_exited(pid, status, usage, zombie, owner)
+            self._orphan_exited(pid, status, usage, zombie)
 
     def stopped(self, pid: int, signal: int) -> None:
         """A process was stopped; no service changes its state for that."""
@@ -226,17 +229,10 @@ class Children:
             return None
         return self._children.pop(heir)
 
-    def _orphan_exited(
-        self, pid: int, status: int, usage: struct_rusage, zombie: Stat | None, owner: str | None
-    ) -> None:
-        if not self._journal.wants("info"):
-            return
-        if zombie is not None and zombie.session == pid:
-            # It led a session, so it was a daemon: what it leaves may have sessions of its own, and is ours now. The
-            # orphans of others are known by their session, and looking each time would cost more than all the rest.
-            self._may_have_adopted = True
-        fields = {**self._identity(zombie, owner), **status_fields(status), **usage_fields(usage)}
-        self._journal.emit("info", "orphan_exited", pid=pid, **fields)
+    def _orphan_exited(self, pid: int, status: int, usage: struct_rusage, zombie: dict[str, object]) -> None:
+        if self._journal.wants("info"):
+            fields = {**(zombie or _NAMELESS), **status_fields(status), **usage_fields(usage)}
+            self._journal.emit("info", "orphan_exited", pid=pid, **fields)
 
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
@@ -269,18 +265,17 @@ class Children:
             self._journal.emit("info", f"child_{what}", service=child.service, pid=pid, **fields)
         else:
             self._journal.emit(
-                "info", f"orphan_{what}", pid=pid, **self._identity(self._kernel.stat(pid), self._owner(pid)), **fields
+                "info", f"orphan_{what}", pid=pid, **self._identity(pid, self._kernel.ties(pid)), **fields
             )
 
-    def _owner(self, pid: int) -> str | None:
-        """The service in whose control group the process is: a session can be left by anybody, a group needs rights."""
-        return self.groups.owner(pid) if self.groups is not None else None
-
-    def _identity(self, stat: Stat | None, owner: str | None) -> dict[str, object]:
-        if stat is None:
-            return {"comm": ""}  # /proc is masked or not mounted
-        origin = owner or self._lineage.origin(stat)
-        return {"comm": stat.comm} if origin is None else {"comm": stat.comm, "origin": origin}
+    def _identity(self, pid: int, ties: tuple[int, int] | None) -> dict[str, object]:
+        """What is told of an orphan beside its pid: its name, and the service it came from if that is known."""
+        if ties is None:
+            return _NAMELESS
+        # a session can be left by anybody, a control group needs rights
+        origin = (self.groups.owner(pid) if self.groups is not None else None) or self._lineage.origin(*ties)
+        comm = self._kernel.name(pid)
+        return {"comm": comm} if origin is None else {"comm": comm, "origin": origin}
 
     def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:
         """See to what the service has left in its control group, where its stop-scope is all of it.

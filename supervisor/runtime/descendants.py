@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from supervisor.runtime.ports import Journal
 
 
+_REST = 4
+"""So many times as long as it took to look for all of them, they are not looked for again without need."""
+
+
 class Descendants:
     """Everything below us, found by walking /proc from ourselves."""
 
     def __init__(self, kernel: Kernel, journal: Journal) -> None:
         self._kernel = kernel
         self._journal = journal
+        self._rest_until = 0.0
+
+    @property
+    def rested(self) -> bool:
+        """Whether :meth:`kill` may be called at every occasion: of a dying mass it takes half a second."""
+        return self._kernel.monotonic() >= self._rest_until
 
     def terminate(self, pids: list[int], signal: int) -> None:
         """Ask these processes to end: the signal, and CONT, because a stopped process would never see it."""
@@ -30,6 +40,7 @@ class Descendants:
     def kill(self) -> dict[int, str]:
         """KILL all of them, parents first, so that nobody is left to start another; the names of those alive."""
         killed: dict[int, str] = {}
+        began = self._kernel.monotonic()
         for pid in self._kernel.descendants():
             try:
                 stat = self._kernel.stat(pid)
@@ -38,6 +49,8 @@ class Descendants:
             if stat is not None and stat.state != "Z":
                 self.send(pid, SIGKILL)
                 killed[pid] = f"{stat.comm}[{pid}]"
+        now = self._kernel.monotonic()
+        self._rest_until = now + _REST * (now - began)
         return killed
 
     def send(self, pid: int, signal: int) -> None:

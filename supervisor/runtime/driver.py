@@ -76,6 +76,7 @@ class Driver:
         self._signals: Signals | None = None
         self._scheduled = False
         self._reap_scheduled = False
+        self._look_scheduled = False
         self._killing = False
         self._finishing = False
         self._deadlines = Deadlines(self._deadline_passed, outside.kernel.monotonic)
@@ -201,8 +202,10 @@ class Driver:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
             self._loop.call_later(0 if more else 0.1, self._reap_on)
-        self._guard("lineage", self._children.look_for_adopted)
-        if self._killing:
+        else:
+            self._guard("control groups", self._tidy_groups)
+            self._look_in(0.0)
+        if self._killing and (more is False or self._descendants.rested):
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.handle(ev.ChildrenGone())
@@ -215,6 +218,21 @@ class Driver:
     def _reap_on(self) -> None:
         self._reap_scheduled = False
         self._reap()
+
+    def _tidy_groups(self) -> None:
+        if self._out.groups is not None:
+            self._out.groups.tidy()
+
+    def _look_in(self, seconds: float) -> None:
+        if self._children.curious() and not self._look_scheduled and self._loop is not None:
+            self._look_scheduled = True
+            self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """See whom we were handed, a few at a time, and only while nobody waits to be reaped."""
+        self._look_scheduled = False
+        if not self._reap_scheduled:
+            self._look_in(self._guard("lineage", self._children.look_on) or 0.0)
 
     # -- effects -------------------------------------------------------------------------------------------------
 

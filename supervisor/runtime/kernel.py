@@ -88,7 +88,18 @@ class Kernel:
             raise ValueError(f"process group {pgrp} is nobody's to signal")
         os.killpg(pgrp, signal)
 
-    # -- reading /proc -------------------------------------------------------------------------------------------
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def ties(self, pid: int) -> tuple[int, int] | None:
+        """Session and process group of a process, a zombie too; None when it is gone. Far cheaper than :meth:`stat`."""
+        try:
+            return os.getsid(pid), os.getpgid(pid)
+        except ProcessLookupError:
+            return None
+
+    def name(self, pid: int) -> str:
+        """The ``comm`` of :class:`Stat`, of a zombie too; empty when the process is gone or /proc can't be read."""
+        return _read(f"/proc/{pid}/comm", more=False)[:-1].decode("utf-8", "replace")
 
     def stat(self, pid: int) -> Stat | None:
         """The process's stat line; None when it is gone or /proc can't be read."""

@@ -7,12 +7,15 @@ import dataclasses
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from tests.bench.lab import MissingError, Run, compile_helper
 from tests.bench.peers import Command, Peer, found_peers
 
 MS = 1e-6
 """Milliseconds in a nanosecond."""
+
+_T = TypeVar("_T")
 
 Row = dict[str, float | str]
 Table = dict[str, Row]
@@ -75,9 +78,9 @@ def make_lab(folder: str, *, rounds: int, orphans: int, names: list[str]) -> Lab
     return Lab(folder, rounds, orphans, peers)
 
 
-def take_turns(lab: Lab, forms: dict[str, Command], take: Callable[[Command], float]) -> dict[str, list[float]]:
+def take_turns(lab: Lab, forms: dict[str, Command], take: Callable[[Command], _T]) -> dict[str, list[_T]]:
     """One sample of each form in each round; a form that fails has no further turns."""
-    samples: dict[str, list[float]] = {name: [] for name in forms}
+    samples: dict[str, list[_T]] = {name: [] for name in forms}
     failed: set[str] = set()
     for _ in range(lab.rounds):
         for name, command in forms.items():

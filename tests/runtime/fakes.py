@@ -303,6 +303,18 @@ class FakeKernel(Kernel):
             return None
         return Stat(process.comm, process.state, process.parent, process.pgrp, process.session)
 
+    def ties(self, pid: int) -> tuple[int, int] | None:
+        """Of a zombie too."""
+        self.failpoints.pass_by("ties")
+        process = self.processes.get(pid)
+        return None if process is None else (process.session, process.pgrp)
+
+    def name(self, pid: int) -> str:
+        """Of a zombie too."""
+        self.failpoints.pass_by("name")
+        process = self.processes.get(pid)
+        return "" if process is None else process.comm
+
     def environment(self, pid: int, name: str) -> str | None:
         """Of a living process only, as with the real one."""
         self.failpoints.pass_by("environment")

@@ -182,13 +182,14 @@ def test_the_environments_word_names_only_services_that_exist() -> None:
 
 
 def test_an_orphan_nobody_could_look_at_is_told_without_a_name() -> None:
-    """Where /proc is not to be read, the exit is reported all the same."""
+    """Where /proc is not to be read, the exit is reported all the same, and by its session with its origin."""
     rig = make()
-    pid = rig.kernel.add("ghost").pid
-    rig.kernel.stat = lambda _pid: None  # type: ignore[method-assign,assignment]
+    pid = rig.kernel.add("ghost", session=rig.pid("web")).pid
+    rig.kernel.name = lambda pid: ""  # type: ignore[method-assign] # noqa: ARG005
     rig.kernel.exits(pid)
     rig.loop.settle()
     assert orphan_record(rig, pid)["comm"] == ""
+    assert orphan_record(rig, pid)["origin"] == "web"
     rig.assert_sound()
 
 
@@ -215,10 +216,10 @@ def test_adopted_processes_are_looked_at_once() -> None:
     for _ in range(20):
         rig.kernel.add("daemon", web)
     rig.exits("web")
-    before = rig.failpoints.passed["stat"]
+    before = rig.failpoints.passed["environment"]
     for _ in range(5):
         rig.exits("web")
-    assert rig.failpoints.passed["stat"] == before
+    assert rig.failpoints.passed["environment"] == before == 20
 
 
 # -- helpers, and other main processes

@@ -225,6 +225,52 @@ def test_a_mass_of_exits_leaves_others_a_turn() -> None:
     rig.assert_sound()
 
 
+def test_the_dead_go_before_the_adopted() -> None:
+    """Where the living came from is looked for when nobody waits to be reaped, a few at a time."""
+    rig = Rig(service("web"))
+    rig.start()
+    adopted = [rig.kernel.add("daemon", environment={"PAUSEVISOR_SERVICE": "web"}).pid for _ in range(40)]
+    rig.kernel.exits(rig.kernel.add("leader").pid)
+    rig.loop.turn()
+    rig.loop.turn()
+    looked = rig.failpoints.passed["environment"]
+    assert 0 < looked < 40
+    for _ in range(3 * BATCH):
+        rig.kernel.exits(rig.kernel.add("leader").pid)
+    for _ in range(3):
+        rig.loop.turn()
+    assert len(rig.events("orphan_exited")) == 1 + 3 * BATCH
+    assert rig.failpoints.passed["environment"] == looked
+    rig.loop.settle()
+    assert rig.failpoints.passed["environment"] == 40
+    for pid in adopted:
+        rig.kernel.exits(pid)
+    rig.loop.settle()
+    assert len(rig.events("orphan_exited", comm="daemon", origin="web")) == 40
+    rig.assert_sound()
+
+
+def test_a_dying_mass_is_not_walked_at_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After KILL whoever was forked meanwhile is looked for when the dead are reaped, and rarely before."""
+    rig = Rig(service("web"))
+    rig.start()
+    for _ in range(10 * BATCH):
+        rig.kernel.add("stubborn", obeys=set())
+    walk = rig.kernel.descendants
+
+    def slow_walk() -> list[int]:
+        rig.clock.now += 0.01
+        return walk()
+
+    monkeypatch.setattr(rig.kernel, "descendants", slow_walk)
+    rig.signals.pending += [(SIGTERM, 0), (SIGTERM, 0)]
+    rig.loop.settle()
+    assert rig.finished == [0]
+    assert len(rig.events("orphan_exited")) == 10 * BATCH
+    assert rig.failpoints.passed["descendants"] <= 4
+    rig.assert_sound()
+
+
 def test_forged_notices_of_children_mean_nothing() -> None:
     """SIGCHLD without a child, as often as one likes, is no event and leaves nothing to do."""
     rig = Rig()

@@ -29,6 +29,7 @@ PLACES = [
     "launch",
     "left",
     "members",
+    "name",
     "oom_counter",
     "owner",
     "peek",
@@ -39,6 +40,7 @@ PLACES = [
     "tell",
     "thaw",
     "tidy",
+    "ties",
 ]
 """Every place of the fakes that can fail: the clock and our own pid can't."""
 

@@ -54,9 +54,12 @@ def test_an_exit_is_peeked_at_and_consumed_once() -> None:
     source = """
 pid = os.fork()
 if pid == 0:
+    os.setsid()
     os._exit(3)
 assert wait_for(CLD_EXITED) == kernel.peek() == (pid, CLD_EXITED, 3)
 assert kernel.stat(pid).state == "Z"
+assert kernel.ties(pid) == (pid, pid)
+assert kernel.name(pid) == kernel.stat(pid).comm != ""
 status, usage = kernel.reap(pid)
 assert (status, usage.ru_maxrss > 0) == (3 << 8, True)
 try:
@@ -115,7 +118,7 @@ def test_a_name_may_hold_anything(name: bytes) -> None:
         process.stdout.readline()
         found = KERNEL.stat(process.pid)
         assert found is not None
-        assert found.comm == name.decode("utf-8", "replace")
+        assert found.comm == name.decode("utf-8", "replace") == KERNEL.name(process.pid)
         assert found.parent == os.getpid()
         process.communicate(b"\n")
 
@@ -125,6 +128,8 @@ def test_who_is_gone_has_nothing(sleeper: "subprocess.Popen[bytes]") -> None:
     sleeper.kill()
     sleeper.wait()
     assert KERNEL.stat(sleeper.pid) is None
+    assert KERNEL.ties(sleeper.pid) is None
+    assert KERNEL.name(sleeper.pid) == ""
     assert KERNEL.environment(sleeper.pid, "PATH") is None
     assert KERNEL.children(sleeper.pid) == []
 

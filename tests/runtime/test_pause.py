@@ -166,7 +166,7 @@ def test_what_even_kill_cant_end_does_not_hold_us_up(world: World) -> None:
     assert len(world.journal.events("shutdown_finished")) == 1
 
 
-PLACES = ["emit", "peek", "reap", "consume_stop", "stat", "children", "descendants", "kill"]
+PLACES = ["emit", "peek", "reap", "consume_stop", "name", "stat", "children", "descendants", "kill"]
 
 
 def live(world: World) -> None:
