@@ -45,6 +45,8 @@ def style(service: Service) -> str:
     """Name of the style in which the state is shown."""
     if service.get("healthy") is False:
         return "bad"
+    if service["suspended"]:
+        return "busy"
     return "rest" if _is_between_runs(service) else STYLE.get(service["state"], "")
 
 
@@ -75,14 +77,19 @@ def _reason(service: Service) -> str:
         limit = [_LIMIT] if service["reason"] == "restart-limit" else []
         return ", ".join([end, *limit] if end else limit or [service["reason"]])
     if state == "backoff":
-        return f"{end or service['reason']}, starts again soon"
+        left = service["restart_in_s"] or 0.0
+        return f"{end or service['reason']}, starts again {'in ' + duration(left) if left >= 1 else 'soon'}"
     if state == "waiting" and not _is_between_runs(service):
         return f"waits for {service['need']}"
-    if state == "starting":
+    return _of_its_process(service)
+
+
+def _of_its_process(service: Service) -> str:
+    if service["suspended"]:
+        return "stopped by a signal, and waits for SIGCONT"
+    if service["state"] == "starting":
         return "not ready yet"
-    if state == "running" and service.get("healthy") is False:
-        return "its health probe fails"
-    return ""
+    return "its health probe fails" if service["state"] == "running" and service.get("healthy") is False else ""
 
 
 def _next_run(service: Service) -> str:

@@ -67,7 +67,7 @@ class Metrics:
         values = (about.version, about.mode, about.loop, about.python)
         yield Family("pausevisor_info", "gauge", "The daemon; always 1.", labels, [(values, 1)])
         yield _single("pausevisor_start_time_seconds", "gauge", "When the daemon started.", about.started_at)
-        own = live_usage(about.pid) or (0.0, 0)
+        own = live_usage(about.pid) or (0.0, 0, False)
         yield _single("pausevisor_cpu_seconds", "counter", "CPU time of the daemon itself.", own[0])
         yield _single("pausevisor_resident_memory_bytes", "gauge", "Resident memory of the daemon itself.", own[1])
         yield _single("pausevisor_loop_lag_seconds", "gauge", "What a turn of the event loop took at the scrape.", lag)

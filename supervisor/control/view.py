@@ -49,6 +49,7 @@ def service_view(fleet: Fleet, name: str) -> View:
         "pid": service.pid,
         "attempt": service.attempt,
         "restarts": max(0, service.attempt - 1),
+        "restart_in_s": _restart_in(service),
         **_times(service),
         **_last_end(service),
         **_usage(service),
@@ -57,6 +58,12 @@ def service_view(fleet: Fleet, name: str) -> View:
         "needs": list(spec.needs),
         "command": list(spec.command),
     }
+
+
+def _restart_in(service: Service) -> float | None:
+    if service.state is not State.BACKOFF or service.deadline is None:
+        return None
+    return round(max(0.0, service.deadline - time.monotonic()), 6)
 
 
 def _times(service: Service) -> View:
@@ -78,7 +85,9 @@ def _last_end(service: Service) -> View:
 
 def _usage(service: Service) -> View:
     usage = live_usage(service.pid) if service.pid is not None else None
-    return {"cpu_s": None, "rss_bytes": None} if usage is None else {"cpu_s": usage[0], "rss_bytes": usage[1]}
+    if usage is None:
+        return {"cpu_s": None, "rss_bytes": None, "suspended": None}
+    return {"cpu_s": usage[0], "rss_bytes": usage[1], "suspended": usage[2]}
 
 
 def is_up(fleet: Fleet) -> bool:

@@ -22,8 +22,10 @@ def usage_fields(usage: struct_rusage) -> dict[str, object]:
     }
 
 
-def live_usage(pid: int) -> tuple[float, int] | None:
-    """CPU seconds and resident bytes of a process; None when it is gone or /proc can't be read.
+def live_usage(pid: int) -> tuple[float, int, bool] | None:
+    """CPU seconds and resident bytes of a process, and whether a signal has stopped it.
+
+    None when it is gone or /proc can't be read.
 
     The CPU time is its own and that of the children it has waited for; the memory its own alone. See proc_pid_stat(5).
     """
@@ -41,4 +43,4 @@ def live_usage(pid: int) -> tuple[float, int] | None:
     fields = line.rpartition(b")")[2].split()
     if len(fields) < 22:
         return None
-    return sum(map(int, fields[11:15])) / _TICKS, int(fields[21]) * _PAGE
+    return sum(map(int, fields[11:15])) / _TICKS, int(fields[21]) * _PAGE, fields[0] == b"T"

@@ -1,6 +1,7 @@
 """status: what it shows, in which form, and when all is well."""
 
 import json
+import re
 import signal
 
 import jsonschema  # type: ignore[import-untyped]
@@ -110,11 +111,23 @@ def test_why_is_told(talk: Talking) -> None:
     daemon.wait_event("service_state_changed", service="killed", to="backoff")
     found = rows(say("status").stdout)
     assert found["bad"][8] == "exit code 3"
-    assert found["killed"][8] == "killed by SIGKILL, starts again soon"
+    assert re.fullmatch(r"killed by SIGKILL, starts again in (\d\ds|1m\d\ds)", found["killed"][8])
     assert found["limited"][8] == "exit code 4, its restart limit is reached"
     assert found["missing"][8] == "its process could not be started"
     assert found["vain"][8] == "its process could not be started, its restart limit is reached"
     assert found["busy"][8] == "its restart limit is reached"
+
+
+def test_a_suspended_process_is_told(talk: Talking) -> None:
+    """It has its pid and its state, and does nothing: nobody would find that out."""
+    daemon, say = talk(QUIET, WEB)
+    assert say("signal", "STOP", "web").code == 0
+    daemon.wait_event("child_stopped", service="web")
+    assert rows(say("status").stdout)["web"][8] == "stopped by a signal, and waits for SIGCONT"
+    assert say.json("status")["services"][0]["suspended"] is True
+    assert say("signal", "CONT", "web").code == 0
+    daemon.wait_event("child_continued", service="web")
+    assert say.json("status")["services"][0]["suspended"] is False
 
 
 def test_many_names(talk: Talking) -> None:

@@ -64,6 +64,8 @@ def test_one_service(control: StartControlled) -> None:
         "signal_name": None,
         "status_text": None,
         "next_run": None,
+        "restart_in_s": None,
+        "suspended": False,
         "needs": [],
         "command": ["sleep", "1000"],
     }

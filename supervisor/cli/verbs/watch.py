@@ -64,7 +64,7 @@ def _go_on(call: Call, client: Client, found: dict[str, object]) -> NoReturn:
 
 def _steady(listed: list[Service]) -> str:
     """What makes a look worth another table where tables are printed one after the other."""
-    passing = {"started_at", "uptime_s", "cpu_s", "rss_bytes"}  # a new start has another number, too
+    passing = {"started_at", "uptime_s", "restart_in_s", "cpu_s", "rss_bytes"}  # a new start has another number, too
     return json.dumps([{key: value for key, value in one.items() if key not in passing} for one in listed])
 
 
