@@ -129,17 +129,8 @@ class ControlGroups:
             return False
         return True
 
-    def freeze(self, name: str) -> None:
-        """Stop everything in the service's group, without its noticing; KILL still kills it.
-
-        Raises:
-            LookupError: it has no group.
-            OSError: as the kernel says.
-        """
-        write(f"{self._groups[name]}/cgroup.freeze", "1")
-
     def thaw(self, name: str) -> None:
-        """Let a frozen group run again; nothing where it has no group, or is not frozen."""
+        """Let a group run again that somebody has frozen; nothing where it has no group, or is not frozen."""
         try:
             write(f"{self._groups[name]}/cgroup.freeze", "0")
         except (LookupError, OSError):
