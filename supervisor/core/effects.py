@@ -53,6 +53,12 @@ class ReopenLogs(Record):
     """Open the log files again."""
 
 
+class ChangeOutput(Record):
+    """From now on do with the lines of these services, whose processes go on, what their new settings say."""
+
+    services: tuple[str, ...]
+
+
 class CloseOutput(Record):
     """Write out all that the services have written: what comes later is nobody's."""
 
@@ -71,6 +77,7 @@ Effect = (
     | NotifyManager
     | ReloadConfiguration
     | ReopenLogs
+    | ChangeOutput
     | CloseOutput
     | Finish
 )

@@ -5,7 +5,7 @@ The one table that says which change needs a restart is here.
 
 from supervisor.core.light import Enum
 from supervisor.core.record import Record
-from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, ServiceSpec
+from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec, Output, ServiceSpec
 
 
 class Action(Enum):
@@ -62,9 +62,12 @@ _OPENED = {
 
 _WITHOUT_RESTART = frozenset(
     "needs start_timeout health watchdog restart restart_delay restart_max_delay restart_reset_after restart_limit "
-    "success_codes success_signals stop_signal stop_scope stop_timeout reload_signal schedule".split()
+    "success_codes success_signals stop_signal stop_scope stop_timeout reload_signal schedule log".split()
 )
 """Fields of a service that the daemon heeds, and its process does not: their change asks nothing of the process."""
+
+_OUTPUT = frozenset({"stdout", "stderr", "log"})
+"""Fields that say what becomes of its lines."""
 
 
 def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetSpec) -> Changes:
@@ -100,7 +103,12 @@ def keys_at_start(log: LogSpec, new_log: LogSpec, control: ControlSpec, new_cont
 
 def needs_restart(old: ServiceSpec, new: ServiceSpec) -> bool:
     """Whether a process that was started by the old spec has to be started again to be as the new one wants it."""
-    return any(field not in _WITHOUT_RESTART for field in _differing(old, new))
+    return any(field not in _WITHOUT_RESTART and not _keeps_pipe(field, old, new) for field in _differing(old, new))
+
+
+def changes_output(old: ServiceSpec, new: ServiceSpec) -> bool:
+    """Whether other things become of the lines, for a process that goes on."""
+    return bool(_OUTPUT.intersection(_differing(old, new)))
 
 
 def _service_change(old: ServiceSpec, new: ServiceSpec) -> ServiceChange:
@@ -108,6 +116,11 @@ def _service_change(old: ServiceSpec, new: ServiceSpec) -> ServiceChange:
     action = Action.NONE if new.reload_signal is None else Action.SIGNAL
     action = Action.RESTART if needs_restart(old, new) else action
     return ServiceChange(tuple(dict.fromkeys(map(_key, fields))), action)
+
+
+def _keeps_pipe(field: str, old: ServiceSpec, new: ServiceSpec) -> bool:
+    """Whether it is a stream of which the process notices nothing: a pipe to us, whose lines go somewhere else."""
+    return field in _OUTPUT and not any(getattr(spec, field) in (Output.INHERIT, Output.NULL) for spec in (old, new))
 
 
 def _differing(old: Record, new: Record) -> list[str]:

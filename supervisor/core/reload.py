@@ -2,8 +2,8 @@
 
 from supervisor.core import events as ev
 from supervisor.core.descent import Phase
-from supervisor.core.effects import Effect, Report
-from supervisor.core.plan import needs_restart
+from supervisor.core.effects import ChangeOutput, Effect, Report
+from supervisor.core.plan import changes_output, needs_restart
 from supervisor.core.record import replace
 from supervisor.core.spec import FleetSpec, ServiceSpec
 from supervisor.core.states import Desired, Reason, State
@@ -50,6 +50,7 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     removed = [name for name in gone if name not in fleet.removed]
     back = fleet.removed.intersection(spec.services)
     present = {name: service.pid for name, service in fleet.services.items()}
+    output = _change_output(fleet, changed, spec)
     # removed by one reload and back by the next, before it was down
     fleet.removed -= back
     fleet.adopt(spec, removed)
@@ -64,7 +65,14 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
         if pid is not None and name not in fleet.removed and not event.scaled:
             effects += fleet.apply(ev.ReloadRequested(name, pid), now)
     fields: dict[str, object] = {"added": added, "changed": changed, "removed": removed}
-    return [Report("info", "config_reloaded", fields), *effects]
+    return [Report("info", "config_reloaded", fields), *output, *effects]
+
+
+def _change_output(fleet: "Fleet", changed: list[str], spec: FleetSpec) -> list[Effect]:
+    """One for all of them: whoever carries it out looks through all streams."""
+    pairs = ((name, fleet.specs[name], spec.services[name]) for name in changed)
+    names = tuple(name for name, old, new in pairs if changes_output(old, new) and not needs_restart(old, new))
+    return [ChangeOutput(names)] if names else []
 
 
 def _apply_new_spec(fleet: "Fleet", name: str, spec: ServiceSpec, now: float) -> list[Effect]:

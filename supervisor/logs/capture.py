@@ -20,7 +20,7 @@ import select
 import time
 
 from supervisor.core.record import Record
-from supervisor.core.spec import Ansi
+from supervisor.core.spec import Ansi, Overflow
 from supervisor.logs.dispatch import Dispatcher
 from supervisor.logs.journal import MAX_RECORD, Journal
 from supervisor.logs.pipes import PLAIN, Pipe
@@ -29,7 +29,7 @@ from supervisor.logs.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from enum import Enum
     from typing import Any, Protocol
 
@@ -140,9 +140,7 @@ class Capture:
         fds = os.pipe2(os.O_CLOEXEC)
         pipe = Pipe(service, stream, fds, self._line_limit)
         pipe.log = log
-        if places is not None:
-            pipe.places = tuple(place for place in places if isinstance(place, Record))
-            pipe.to_log = len(pipe.places) < len(places)
+        pipe.places, pipe.to_log = _split(places)
         try:
             os.set_blocking(fds[0], False)
             self._prepare(pipe)
@@ -168,6 +166,25 @@ class Capture:
     def listen(self, service: str, listener: Callable[[list[bytes]], None] | None) -> None:
         """Show every line of a service to a listener from now on, as it was written; None ends it."""
         self._dispatcher.listen(service, listener)
+
+    def change(self, wanted: Mapping[tuple[str, str], tuple[ServiceLog, Sequence[Record | Enum] | None]]) -> None:
+        """Do something else with the lines of these streams, by service and name, from now on.
+
+        What was read before has gone, or goes, by what was said before, but for an unfinished line and for lines that
+        are held for the next one. What cannot be changed now is told, and stays.
+
+        Args:
+            wanted: what becomes of the lines, and where they go; see :meth:`open`.
+        """
+        for pipe in list(self._pipes.values()):
+            settings = wanted.get((pipe.service, pipe.stream))
+            if settings is None:
+                continue
+            try:
+                self._change(pipe, settings[0], *_split(settings[1]))
+            except OSError as error:
+                message = f"what becomes of {pipe.stream} can't be changed before the next start: {error}"
+                self._journal.emit("warning", "supervisor_warning", service=pipe.service, message=message)
 
     def drain(self, pid: int) -> list[str]:
         """Read what a dead process has left, a last line without newline included.
@@ -212,18 +229,56 @@ class Capture:
     # -- what is watched -----------------------------------------------------------------------------------------
 
     def _prepare(self, pipe: Pipe) -> None:
-        """Give a pipe what its lines need beside being split."""
-        if pipe.log.ansi is Ansi.STRIP:
+        """Give a pipe what its lines need beside being split, and it does not have."""
+        if pipe.log.ansi is Ansi.STRIP and pipe.stripper is None:
             from supervisor.logs.strip import Stripper  # noqa: PLC0415 - only where asked for
 
             pipe.stripper = Stripper()
-        if pipe.log.multiline is not None:
+        if pipe.log.multiline is not None and pipe.joiner is None:
             from supervisor.logs.multiline import Joiner  # noqa: PLC0415 - only where asked for
 
             pipe.joiner = Joiner(pipe.log.multiline)
 
+    def _change(self, pipe: Pipe, log: ServiceLog, places: tuple[Record, ...], to_log: bool) -> None:
+        if (log, places, to_log) == (pipe.log, pipe.places, pipe.to_log):
+            return
+        self._complete(pipe, log)
+        old, watched_by = pipe.log, self._epoll_of(pipe)
+        epoll = self._epoll_for(waits=to_log and log.overflow is Overflow.BLOCK)
+        moves = epoll is not watched_by and not pipe.paused
+        if moves:
+            epoll.register(pipe.read_fd, select.EPOLLIN)
+        try:
+            self._dispatcher.change(pipe, log, places, to_log=to_log)
+        except OSError:
+            if moves:
+                epoll.unregister(pipe.read_fd)
+            raise
+        if moves:
+            watched_by.unregister(pipe.read_fd)
+        if log.ansi is not old.ansi:
+            pipe.stripper = None
+        if log.multiline != old.multiline:
+            pipe.joiner = None
+        self._prepare(pipe)
+        self._resume_paused()
+
+    def _complete(self, pipe: Pipe, log: ServiceLog) -> None:
+        """Pass on what was begun by settings that end now, and can't be gone on with by others."""
+        lines: list[bytes] = []
+        if pipe.stripper is not None and log.ansi is not pipe.log.ansi:
+            lines += pipe.splitter.feed(pipe.stripper.flush())
+        if pipe.splitter.within:  # whoever has got its pieces is to get its end
+            lines += pipe.splitter.flush()
+        self._dispatcher.take(pipe, lines)
+        if log.multiline != pipe.log.multiline:
+            self._dispatcher.expire(pipe)
+
     def _epoll_of(self, pipe: Pipe) -> select.epoll:
-        if pipe.waits and pipe.to_log:
+        return self._epoll_for(waits=pipe.waits and pipe.to_log)
+
+    def _epoll_for(self, *, waits: bool) -> select.epoll:
+        if waits:
             return self._epoll
         if self._restless is None:
             self._restless = select.epoll()
@@ -258,7 +313,7 @@ class Capture:
                 return
 
     def _read_ready(self, pipe: Pipe) -> None:
-        if pipe.waits and any(target.blocked for target in pipe.targets):
+        if pipe.has_to_wait:
             pipe.paused = True
             self._paused[pipe] = None
             self._epoll_of(pipe).unregister(pipe.read_fd)
@@ -268,7 +323,7 @@ class Capture:
     def _resume_paused(self) -> None:
         """A target has room again: watch those that waited for it."""
         for pipe in list(self._paused):
-            if not any(target.blocked for target in pipe.targets):
+            if not pipe.has_to_wait:
                 del self._paused[pipe]
                 pipe.paused = False
                 self._epoll_of(pipe).register(pipe.read_fd, select.EPOLLIN)
@@ -363,6 +418,14 @@ class Capture:
         if next_end is not None and self._loop is not None:
             self._timer_runs = True
             self._loop.call_later(next_end - now, self._time_out)
+
+
+def _split(places: Sequence[Record | Enum] | None) -> tuple[tuple[Record, ...], bool]:
+    """The places beside the log, and whether lines go to the log."""
+    if places is None:
+        return (), True
+    beside = tuple(place for place in places if isinstance(place, Record))
+    return beside, len(beside) < len(places)
 
 
 def _close_write_end(pipe: Pipe) -> None:

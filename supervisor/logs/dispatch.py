@@ -17,9 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from supervisor.core.record import Record
+    from supervisor.core.spec import ServiceLog
     from supervisor.logs.sinks.writer import FileLog
     from supervisor.logs.tails import Tails
-    from supervisor.logs.targets import Targets
+    from supervisor.logs.targets import Target, Targets
 
     Listener = Callable[[list[bytes]], None]
 
@@ -116,8 +118,7 @@ class Dispatcher:
 
     def deliver(self, pipe: Pipe, lines: list[bytes], *, force: bool = False) -> None:
         """Pass on lines to the log, behind those that wait, while there is room; the others wait."""
-        if not pipe.waits:
-            lines = pipe.admit(lines)
+        lines = pipe.admit(lines)
         while pipe.queue and self._has_room(pipe, force=force):
             before = pipe.queued
             if pipe.dropped and pipe.drops_oldest:
@@ -137,6 +138,24 @@ class Dispatcher:
         if pipe.queue or pipe.dropped:
             self.waiting[pipe] = None
 
+    def change(self, pipe: Pipe, log: ServiceLog, places: tuple[Record, ...], *, to_log: bool) -> None:
+        """Do something else with the lines of a stream from now on; what waits for the log still goes there.
+
+        Raises:
+            OSError: no descriptor is left for another place; nothing has changed.
+        """
+        if places != pipe.places:
+            before = pipe.targets
+            # those that stay are acquired before they are released: a connection is not made anew
+            pipe.targets = self._acquire(places, pipe.service) if before and places else []
+            for target in before:
+                self._release(target)
+        if not pipe.waits:
+            self._queued -= pipe.queued
+        pipe.log, pipe.places, pipe.to_log = log, places, to_log
+        pipe.queued = 0 if pipe.waits else sum(map(len, pipe.queue or ()))
+        self._queued += pipe.queued
+
     def report(self, pipes: Sequence[Pipe]) -> list[str]:
         """The last lines of the process that had these pipes."""
         if not pipes or self._tails is None:
@@ -145,10 +164,35 @@ class Dispatcher:
 
     def release(self, pipe: Pipe) -> None:
         """The stream is over: its targets have a user less."""
+        for target in pipe.targets:
+            self._release(target)
+        pipe.targets = []
+
+    def _release(self, target: Target) -> None:
         if self._targets is not None:
-            for target in pipe.targets:
-                self._targets.release(target)
-            pipe.targets = []
+            self._targets.release(target)
+
+    def _acquire(self, places: Sequence[Record], service: str) -> list[Target]:
+        """The targets of these places, which say when they have room again.
+
+        Raises:
+            OSError: no descriptor is left.
+        """
+        found: list[Target] = []
+        if self._targets is None:
+            return found
+        try:
+            for place in places:
+                found.append(self._targets.acquire(place, service))  # noqa: PERF401 - those before a failure count
+        except OSError:
+            for target in found:
+                self._release(target)
+            raise
+        for target in found:
+            if id(target) not in self._known:
+                self._known.add(id(target))
+                target.on_drain(self._resume)
+        return found
 
     def _has_room(self, pipe: Pipe, *, force: bool) -> bool:
         if force:
@@ -172,19 +216,13 @@ class Dispatcher:
 
     def _send(self, pipe: Pipe, lines: list[bytes]) -> None:
         """Hand lines to the targets, which keep what they have no room for, or lose it: none of them waits here."""
-        if self._targets is None:
-            return
         if not pipe.targets:
             try:
-                pipe.targets = [self._targets.acquire(place, pipe.service) for place in pipe.places]
+                pipe.targets = self._acquire(pipe.places, pipe.service)
             except OSError as error:  # no descriptor is left: the next lines try again
                 fields = {"service": pipe.service, "count": len(lines), "reason": reason_of(error)}
                 self._journal.emit("warning", "log_lines_dropped", sink="all", **fields)
                 return
-            for target in pipe.targets:
-                if id(target) not in self._known:
-                    self._known.add(id(target))
-                    target.on_drain(self._resume)
         records = None
         for target in pipe.targets:
             if not target.structured:

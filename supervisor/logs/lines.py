@@ -15,20 +15,26 @@ class Splitter:
     """Splits one stream.
 
     Memory: at most ``limit`` bytes and one chunk.
+
+    Attributes:
+        within: pieces of the unfinished line are out already.
     """
 
-    __slots__ = ("_limit", "_rest")
+    __slots__ = ("_limit", "_rest", "within")
 
     def __init__(self, limit: int) -> None:
         """Cut lines longer than ``limit`` bytes (4 or more)."""
         self._limit = limit
         self._rest = b""
+        self.within = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes of the stream; return the lines, and pieces of a long line, that are complete."""
         data = self._rest + chunk if self._rest else chunk
         lines = data.split(b"\n")
         self._rest = lines.pop()
+        if lines:
+            self.within = False
         if b"\r" in data:
             lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
         if len(data) > self._limit:
@@ -39,6 +45,7 @@ class Splitter:
     def flush(self) -> list[bytes]:
         """End the stream here; return its last line if that had no newline."""
         rest, self._rest = self._rest, b""
+        self.within = False
         return self._cut_all([rest] if rest else [])
 
     def _cut_all(self, lines: list[bytes]) -> list[bytes]:
@@ -65,6 +72,7 @@ class Splitter:
             end = boundary(self._rest, self._limit)
             messages.append(Fragment(self._rest[:end]))
             self._rest = self._rest[end:]
+            self.within = True
 
 
 def boundary(data: bytes, limit: int) -> int:

@@ -80,6 +80,11 @@ class Pipe:
         return self.log.overflow is Overflow.BLOCK
 
     @property
+    def has_to_wait(self) -> bool:
+        """Whether it is not to be read, for a target has no room."""
+        return self.waits and any(target.blocked for target in self.targets)
+
+    @property
     def drops_oldest(self) -> bool:
         """Whether what is lost is older than what waits."""
         return self.log.overflow is Overflow.DROP_OLDEST
@@ -137,7 +142,7 @@ class Pipe:
         if self._torn:
             self._torn = False
             messages = [b"", *messages]
-        if messages and not self.waits:
+        if messages:
             self._open = type(messages[-1]) is Fragment
         return messages
 

@@ -263,14 +263,21 @@ class Driver:
                 self._notify(effect.message)
             case fx.ReloadConfiguration():
                 self._out.reload()
-            case fx.ReopenLogs():
-                self._out.reopen_logs()
-            case fx.CloseOutput():
-                self._out.launcher.close_output()
+            case fx.ReopenLogs() | fx.ChangeOutput() | fx.CloseOutput():
+                self._see_to_output(effect)
             case fx.Finish():
                 self._finishing = True
                 self._out.finished(effect.exit_code)
         return None
+
+    def _see_to_output(self, effect: fx.ReopenLogs | fx.ChangeOutput | fx.CloseOutput) -> None:
+        match effect:
+            case fx.ReopenLogs():
+                self._out.reopen_logs()
+            case fx.ChangeOutput():
+                self._out.launcher.change_output([self.fleet.specs[name] for name in effect.services])
+            case fx.CloseOutput():
+                self._out.launcher.close_output()
 
     def _spawn(self, effect: fx.Spawn) -> ev.Event | None:
         name = effect.service

@@ -13,7 +13,7 @@ from supervisor.runtime.spawn import Launch, SpawnError, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from supervisor.core.spec import Destination
     from supervisor.runtime.confinement import Confinement
@@ -94,6 +94,16 @@ class ProgramLauncher:
     def last_words(self, pid: int) -> list[str]:
         """The process is dead: write out what it had written; its last lines."""
         return self._capture.drain(pid)
+
+    def change_output(self, specs: Sequence[ServiceSpec]) -> None:
+        """Do with the lines of these services from now on what the specs say; their processes go on."""
+        self._capture.change(
+            {
+                (spec.name, stream): (spec.log, target if isinstance(target, tuple) else None)
+                for spec in specs
+                for stream, target in (("stdout", spec.stdout), ("stderr", spec.stderr))
+            }
+        )
 
     def close_output(self) -> None:
         """Write out all that is left, and read no more; give the control groups back."""

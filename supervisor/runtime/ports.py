@@ -3,7 +3,7 @@
 Light modules import this for the type checker only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -75,6 +75,9 @@ class Launcher(Protocol):
 
     def last_words(self, pid: int) -> list[str]:
         """The process is dead: write out what it had written; its last lines."""
+
+    def change_output(self, specs: Sequence[ServiceSpec]) -> None:
+        """Do with the lines of these services from now on what the specs say; their processes go on."""
 
     def close_output(self) -> None:
         """Write out all that is left, and read no more."""
@@ -172,6 +175,11 @@ class Capture(Protocol):
 
     def discard(self, pipe: Pipe) -> None:
         """There is no program: close both ends."""
+
+    def change(
+        self, wanted: Mapping[tuple[str, str], tuple[ServiceLog, tuple[Output | Destination, ...] | None]]
+    ) -> None:
+        """Treat the lines of these streams, by service and name, in this way from now on; see :meth:`open`."""
 
     def drain(self, pid: int) -> list[str]:
         """Write out all that this process has written, the last partial line too; its last lines."""

@@ -13,6 +13,7 @@ from supervisor.core.reload import compare
 from supervisor.core.signals import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 from supervisor.core.spec import (
     FileProbe,
+    FileSink,
     FleetSpec,
     Forward,
     Kind,
@@ -22,6 +23,7 @@ from supervisor.core.spec import (
     Ready,
     ReopenLogs,
     Restart,
+    ServiceLog,
     ServiceSpec,
     Shutdown,
     StopScope,
@@ -445,6 +447,24 @@ def test_reload_touches_only_what_changed() -> None:
     assert set(world.states()) == {"same", "changed", "added"}
     assert world.pids["same"] == pids["same"]
     assert world.pids["changed"] != pids["changed"]
+
+
+def test_reload_changes_what_becomes_of_lines() -> None:
+    """The process goes on; one order for all such services, not for those that are restarted anyhow."""
+    world = World(*map(spec, "abcd"))
+    pids = dict(world.pids)
+    log = ServiceLog(tail=5)
+    new = {
+        "a": spec("a", log=log),
+        "b": spec("b", log=log, directory="/srv"),
+        "c": spec("c", stderr=(FileSink("/x"),)),
+        "d": spec("d", stop_timeout=1.0),
+    }
+    world.send(ev.Reconfigured(replace(world.spec, services=new)))
+    assert [effect.services for effect in world.effects if isinstance(effect, fx.ChangeOutput)] == [("a", "c")]
+    assert [name for name, _ in world.signals()] == ["b"]
+    assert {name: world.pids[name] for name in "acd"} == {name: pids[name] for name in "acd"}
+    assert world.fleet.specs["a"].log == log
 
 
 def test_reload_leaves_pause_and_returns_to_it() -> None:

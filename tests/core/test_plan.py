@@ -7,11 +7,13 @@ import pytest
 from supervisor.core.plan import Action, Changes, changes, needs_restart
 from supervisor.core.record import replace
 from supervisor.core.spec import (
+    FileSink,
     FleetSpec,
     Health,
     Isolation,
     Output,
     Restart,
+    ServiceLog,
     ServiceSpec,
     StopScope,
     TcpProbe,
@@ -56,6 +58,9 @@ def test_services_come_and_go() -> None:
         ("stop_timeout", 3.0, ("stop-timeout",), Action.NONE),
         ("health", Health(TcpProbe("127.0.0.1", 80)), ("health",), Action.NONE),
         ("watchdog", 3.0, ("watchdog",), Action.NONE),
+        ("log", ServiceLog(tail=5), ("log",), Action.NONE),
+        ("stdout", (FileSink("/x"),), ("stdout",), Action.NONE),
+        ("stderr", (Output.LOG, FileSink("/x")), ("stderr",), Action.NONE),
         ("stdout", Output.NULL, ("stdout",), Action.RESTART),
         ("stderr", Output.INHERIT, ("stderr",), Action.RESTART),
     ],
@@ -66,6 +71,14 @@ def test_each_key(field: str, value: object, keys: tuple[str, ...], action: Acti
     found = plan(FleetSpec(services={"web": WEB}), FleetSpec(services={"web": replace(WEB, **given)}))
     assert (found.changed["web"].keys, found.changed["web"].action) == (keys, action)
     assert needs_restart(WEB, replace(WEB, **given)) is (action is Action.RESTART)
+
+
+def test_a_stream_that_is_no_pipe_is_only_had_at_a_start() -> None:
+    """From a pipe to what the process inherits, and back, no way leads but a new process."""
+    inherits, written = replace(WEB, stdout=Output.INHERIT), replace(WEB, stdout=(FileSink("/x"),))
+    assert needs_restart(inherits, written)
+    assert needs_restart(written, inherits)
+    assert not needs_restart(written, WEB)
 
 
 def test_one_key_that_needs_it_is_enough() -> None:

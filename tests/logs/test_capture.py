@@ -791,6 +791,164 @@ def test_a_blocked_log_does_not_stop_other_places(registry: Registry) -> None:
         room.close()
 
 
+def test_where_lines_go_may_change(wide: Room, registry: Registry) -> None:
+    """Lines read before are where they went, those after go elsewhere; an unfinished one goes with its end."""
+    writer = child_with(wide, log_of())
+    os.write(writer, b"one\ntw")
+    wide.read()
+    wide.capture.change({("web", "stdout"): (log_of(), (Place("lines"),)), ("db", "stdout"): (log_of(), None)})
+    os.write(writer, b"o\n")
+    wide.read()
+    wide.capture.change({("web", "stdout"): (log_of(), (Output.LOG, Place("lines"), Place("records")))})
+    os.write(writer, b"three\n")
+    wide.read()
+    wide.capture.change({("web", "stdout"): (log_of(), None), ("web", "stderr"): (log_of(), (Place("lines"),))})
+    os.write(writer, b"four\n")
+    wide.read()
+    assert wide.messages == ["one", "three", "four"]
+    assert [line[3] for line in registry.targets["lines:web"].taken] == [b"two", b"three"]
+    assert [record["message"] for record in registry.targets["records:web"].taken] == ["three"]
+    assert set(registry.used.values()) == {0}
+    os.close(writer)
+    wide.read()
+
+
+def test_a_place_that_stays_is_not_let_go_of_meanwhile(wide: Room, registry: Registry) -> None:
+    """A connection is not made anew because another place comes or goes."""
+    writer = child_with(wide, log_of(), places=(Place("lines"),))
+    os.write(writer, b"one\n")
+    wide.read()
+    used: list[int] = []
+    registry.release = lambda target: used.append(registry.used[target.name])  # type: ignore[method-assign]
+    wide.capture.change({("web", "stdout"): (log_of(), (Place("records"), Place("lines")))})
+    assert used == [2]
+    os.close(writer)
+    wide.read()
+
+
+def test_what_becomes_of_lines_may_change(wide: Room) -> None:
+    """Colours, objects, joined lines: what is held by settings that end is complete."""
+    writer = child_with(wide, log_of(multiline=r"^\S", multiline_timeout=9.0))
+    os.write(writer, b'{"a":1}\n \x1b[1mmore\x1b[0m\n\x1b[3')
+    wide.read()
+    assert wide.messages == []
+    wide.capture.change({("web", "stdout"): (log_of(json=JsonLines.MERGE, ansi=Ansi.STRIP), None)})
+    wide.read()
+    assert wide.messages == ['{"a":1}\n \x1b[1mmore\x1b[0m']
+    os.write(writer, b'2m{"a":1}\n\x1b[32mgreen\x1b[0m\n\x1b[3')
+    wide.read()
+    assert [record.get("message", record.get("a")) for record in wide.records[1:]] == ['\x1b[32m{"a":1}', "green"]
+    wide.capture.change({("web", "stdout"): (log_of(), None)})
+    os.write(writer, b"2mkept\n")
+    wide.read()
+    assert wide.messages[-1] == "[32mkept", "the escape was read when they were stripped"
+    os.close(writer)
+    wide.read()
+
+
+def test_a_long_line_ends_where_it_began(registry: Registry) -> None:
+    """Whoever has its first pieces gets its end, so that nobody waits for it; what comes later is a line."""
+    with turns() as loop:
+        room = Room(loop, max_record=300, targets=registry)
+        writer = child_with(room, log_of())
+        os.write(writer, b"x" * 3000)
+        room.read()
+        room.capture.change({("web", "stdout"): (log_of(), (Place("lines"),))})
+        os.write(writer, b"y\nz\n")
+        room.read()
+        room.capture.change({("web", "stdout"): (log_of(), None)})
+        os.write(writer, b"whole\n")
+        room.read()
+        parts = room.records[:-1]
+        assert "".join(record["message"] for record in parts) == "x" * 3000
+        assert parts[-1]["part"] == parts[-1]["parts"]
+        assert "part" not in room.records[-1]
+        assert [line[3] for line in registry.targets["lines:web"].taken] == [b"y", b"z"]
+        os.close(writer)
+        room.read()
+        room.capture.close()
+        room.close()
+
+
+def test_who_waits_may_change(registry: Registry) -> None:
+    """A flood that waited drops from now on, and the other way round; whatever comes, the numbers add up."""
+    policies = [log_of(), log_of(overflow=Overflow.DROP_OLDEST), log_of(overflow=Overflow.DROP_NEWEST)]
+    with turns() as loop:
+        room = Room(loop, capacity=100_000, targets=registry)
+        writer = child_with(room, policies[0])
+        os.set_blocking(writer, False)
+        number = written = 0
+        for turn in range(60):
+            while number < 2000 * (turn + 1):
+                try:
+                    os.write(writer, b"%09d\n" % number)
+                except BlockingIOError:
+                    break
+                number += 1
+            written = number
+            loop.settle()
+            places = (Output.LOG, Place("lines")) if turn % 2 else None
+            room.capture.change({("web", "stdout"): (policies[turn % 3], places)})
+            if turn % 4 == 3:
+                room.seen += read_now(room.reader)
+        os.close(writer)
+        room.read()
+        lines = [int(message) for message in room.messages]
+        dropped = sum(record["count"] for record in room.records if record["event"] == "log_lines_dropped")
+        assert dropped > 0
+        assert len(lines) + dropped == written
+        assert lines == sorted(set(lines))
+        assert accounted(room.records)
+        room.capture.close()
+        room.close()
+
+
+def test_a_blocked_place_that_goes_frees_who_waited_for_it(wide: Room, registry: Registry) -> None:
+    """Nobody waits for a place that nothing goes to any more, nor for any when it is to drop."""
+    web = child_with(wide, log_of(), places=(Place("lines"),))
+    hasty = child_with(wide, log_of(), pid=8, service="hasty", places=(Place("lines"),))
+    for text in (b"one\n", b"two\n"):
+        os.write(web, text)
+        os.write(hasty, text)
+        wide.read()
+        for target in registry.targets.values():
+            target.block(on=True)
+    assert [line[3] for line in registry.targets["lines:web"].taken] == [b"one"]
+    drops = log_of(overflow=Overflow.DROP_OLDEST)
+    wide.capture.change({("web", "stdout"): (log_of(), None), ("hasty", "stdout"): (drops, (Place("lines"),))})
+    wide.read()
+    assert wide.messages == ["two"]
+    assert [line[3] for line in registry.targets["lines:hasty"].taken] == [b"one", b"two"]
+    for writer in (web, hasty):
+        os.close(writer)
+    wide.read()
+
+
+def test_a_change_without_descriptors_is_told(wide: Room, registry: Registry) -> None:
+    """What can't be changed now stays as it was, and works on."""
+    writer = child_with(wide, log_of(), places=(Place("lines"),))
+    os.write(writer, b"one\n")
+    wide.read()
+    acquire = registry.acquire
+
+    def refuse(destination: Any, service: str) -> Any:
+        if destination.name == "records":
+            raise OSError(24, "Too many open files")
+        return acquire(destination, service)
+
+    registry.acquire = refuse  # type: ignore[method-assign]
+    wanted = (log_of(overflow=Overflow.DROP_OLDEST), (Output.LOG, Place("lines"), Place("records")))
+    wide.capture.change({("web", "stdout"): wanted})
+    os.write(writer, b"two\n")
+    wide.read()
+    (warning,) = wide.records
+    assert (warning["event"], warning["service"]) == ("supervisor_warning", "web")
+    assert [line[3] for line in registry.targets["lines:web"].taken] == [b"one", b"two"]
+    assert registry.used["lines:web"] == 1
+    os.close(writer)
+    wide.read()
+
+
 @patient
 @given(st.binary(max_size=4000), st.lists(st.integers(1, 900), min_size=1), st.sampled_from(["", r"^[a-m]"]))
 def test_any_bytes_in_any_pieces_give_the_same_records(data: bytes, sizes: list[int], multiline: str) -> None:

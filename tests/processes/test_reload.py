@@ -1,15 +1,23 @@
 """Reloads as real processes see them: files that are watched, and signals that take a reload to the programs."""
 
+import json
 import os
 
 import pytest
 
 from tests.harness import Daemon, How, Launcher
+from tests.helpers import procfs
 from tests.helpers.settings import service, table
 
 WATCHING = table("supervisor", watch_config=True, when_done="pause")
 FIRST = WATCHING + service("a", "sleep", "1000")
 SECOND = FIRST + service("b", "sleep", "1000")
+
+
+def read(path: str) -> str:
+    """What a file holds."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def replace_file(path: str, text: str) -> None:
@@ -86,3 +94,51 @@ def test_a_reload_does_not_kill_who_is_starting(start: Launcher) -> None:
         gate.write(b"go\n")
     daemon.wait_line("reloaded")
     assert daemon.events("child_exited", service="a") == []
+
+
+NUMBERS = """
+i=0
+while :; do echo $i; i=$((i+1)); [ $((i % 100)) = 0 ] && sleep 0.01; done
+"""
+
+
+def test_where_lines_go_changes_while_they_come(start: Launcher, loop: str) -> None:
+    """A reload gives a running program's lines another way: none is lost, doubled or out of order, nothing restarts."""
+    config, path = os.path.join(start.folder, "services.toml"), os.path.join(start.folder, "a.log")
+    file = {"file": path, "max-size": "20KB", "keep": 1000}
+    ways: list[dict[str, object]] = [
+        {"stdout": file},
+        {"stdout": [file, "log"], "log": {"overflow": "drop-oldest", "multiline": "python"}},
+        {"stdout": [{**file, "format": "json"}]},
+        {"log": {"level": "guess", "ansi": "strip"}},
+    ]
+    replace_file(config, service("a", "sh", "-c", NUMBERS))
+    daemon = start.daemon("run", "-c", config, "--control", "", "--loop", loop, how=How())
+    daemon.wait_events(50, "output")
+    for turn, way in enumerate(ways, 1):
+        replace_file(config, service("a", "sh", "-c", NUMBERS, **way))
+        size = sum(os.path.getsize(name) for name in logs_of(path))
+        daemon.signal("HUP")
+        daemon.wait_events(turn, "config_reloaded")
+        if "stdout" in way:
+            procfs.wait_until(lambda: sum(os.path.getsize(name) for name in logs_of(path)) > size + 30_000, 30, "lines")  # noqa: B023
+    seen = len(daemon.events("output"))
+    daemon.wait_events(seen + 50, "output")
+    daemon.stop()
+    (ended,) = daemon.events("child_exited")
+    assert ended["expected"]
+    in_log = [int(record["message"]) for record in daemon.events("output")]
+    texts = [line for name in logs_of(path) for line in read(name).splitlines()]
+    in_file = [int(json.loads(line)["message"] if line.startswith("{") else line) for line in texts]
+    assert in_log == sorted(set(in_log))
+    assert in_file == sorted(set(in_file))
+    assert set(in_log) | set(in_file) == set(range(max(in_log) + 1)), "nothing is lost"
+    assert any(line.startswith("{") for line in texts)
+    assert daemon.events("log_lines_dropped") == []
+
+
+def logs_of(path: str) -> list[str]:
+    """A log file and those it was before, the oldest first."""
+    folder, name = os.path.split(path)
+    old = [int(other.rpartition(".")[2]) for other in os.listdir(folder) if other.startswith(f"{name}.")]
+    return [f"{path}.{number}" for number in sorted(old, reverse=True)] + [path] * os.path.exists(path)

@@ -6,7 +6,7 @@ raises, and is remembered in ``unexpected`` too, because the driver outlives wha
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from heapq import heappop, heappush
 from resource import struct_rusage
@@ -491,6 +491,7 @@ class FakeLauncher:
         self.tails: dict[int, list[str]] = {}
         self.obeys: dict[str, set[int]] = {}
         self.launched: list[str] = []
+        self.changed: list[ServiceSpec] = []
         self._kernel = kernel
         self._failpoints = failpoints or Failpoints()
 
@@ -515,6 +516,10 @@ class FakeLauncher:
         self._failpoints.pass_by("last_words")
         self._kernel.trace.append(("last_words", pid))
         return self.tails.get(pid, [])
+
+    def change_output(self, specs: Sequence[ServiceSpec]) -> None:
+        """Remember what."""
+        self.changed += specs
 
     def close_output(self) -> None:
         """Remember when it was asked for."""

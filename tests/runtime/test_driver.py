@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor.core import events as ev
+from supervisor.core.record import replace
 from supervisor.core.service import Service
 from supervisor.core.signals import (
     SIGCONT,
@@ -27,6 +28,7 @@ from supervisor.core.spec import (
     ReopenLogs,
     Restart,
     RestartLimit,
+    ServiceLog,
     ServiceSpec,
     Shutdown,
     StopScope,
@@ -457,6 +459,18 @@ def test_a_signal_nobody_configured_is_reported_and_ignored() -> None:
     rig.start()
     rig.signal(SIGUSR2)
     assert rig.events("signal_received", signal=SIGUSR2, action="ignore")
+    assert rig.kernel.sent == []
+    rig.assert_sound()
+
+
+def test_what_becomes_of_lines_changes_with_a_reload() -> None:
+    """Whoever has the pipes is told, once the new settings are in force; no process is."""
+    rig = Rig(service("web"), service("db"))
+    rig.start()
+    changed = replace(service("web"), log=ServiceLog(tail=5))
+    rig.reloaded = FleetSpec(services={"web": changed, "db": service("db")})
+    rig.signal(SIGHUP)
+    assert rig.launcher.changed == [changed]
     assert rig.kernel.sent == []
     rig.assert_sound()
 

@@ -1,7 +1,7 @@
 """From a spec to a process: the streams of real programs, and what happens to them when a start fails."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -32,6 +32,7 @@ class Capture:
         self.bound: list[tuple[str, str, int]] = []
         self.discarded: list[str] = []
         self.refuses_from: int | None = None
+        self.changed: dict[tuple[str, str], tuple[ServiceLog, tuple[object, ...] | None]] = {}
 
     def open(
         self,
@@ -57,6 +58,10 @@ class Capture:
         os.close(pipe.write_fd)
         os.close(pipe.read_fd)
         self.discarded.append(pipe.stream)
+
+    def change(self, wanted: Mapping[tuple[str, str], tuple[ServiceLog, tuple[object, ...] | None]]) -> None:
+        """Remember what."""
+        self.changed |= wanted
 
     def close(self) -> None:
         """No more is read."""
@@ -153,6 +158,20 @@ def test_out_of_descriptors_is_a_stage_of_its_own(capture: Capture, spawner: Spa
         launch(capture, spawner, spec("true"))
     assert (caught.value.stage, caught.value.transient) == ("output", True)
     assert sorted(procfs.descriptors(os.getpid())) == before
+
+
+def test_what_becomes_of_lines_may_change(capture: Capture) -> None:
+    """Stream by stream, the log alone where nothing else is said."""
+    launcher = ProgramLauncher(capture, None, lambda: None)
+    log, places = ServiceLog(tail=5), (Output.LOG, FileSink("/x"))
+    launcher.change_output([spec("a", stdout=places, log=log), spec("b", name="db")])
+    assert capture.changed == {
+        ("web", "stdout"): (log, places),
+        ("web", "stderr"): (log, None),
+        ("db", "stdout"): (ServiceLog(), None),
+        ("db", "stderr"): (ServiceLog(), None),
+    }
+    close(launcher)
 
 
 def test_the_single_command_is_told_once_it_runs(capture: Capture, spawner: Spawner) -> None:

@@ -54,6 +54,11 @@ class FileTarget(FileWriter):
         self._numbered = Numbered(wall)
         self._open_line: Origin | None = None  # whose line is in the middle
 
+    def configure(self, spec: FileSink) -> None:
+        """Go by these limits from the next batch on, and write in this form from the next line on."""
+        super().configure(spec)
+        self.structured = spec.json
+
     def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
         """Take lines; see :class:`~supervisor.logs.targets.Target`."""
         if not messages:
