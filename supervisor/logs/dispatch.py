@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 from supervisor.logs.journal import Journal
+from supervisor.logs.lines import Fragment
 from supervisor.logs.pipes import Pipe
 from supervisor.logs.sink import Sink, reason_of
 
@@ -229,7 +230,9 @@ class Dispatcher:
                 target.lines(pipe.service, pipe.pid, pipe.stream, lines)
                 continue
             if records is None:
-                from supervisor.logs.output import output_records  # noqa: PLC0415 - msgspec, with the first line
+                from supervisor.logs.output import mark_pieces, output_records  # noqa: PLC0415 - msgspec, when needed
 
                 records = output_records((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())
+                if pipe.pieces is not None or Fragment in set(map(type, lines)):
+                    pipe.pieces = mark_pieces(lines, records, pipe.pieces)
             target.records(records)

@@ -57,7 +57,12 @@ RULES = {
         },
     ),
     "java": _Rules(
-        {r"\b(?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)\b": "trace", r"^Exception in thread ": "trace"},
+        {
+            r"\b(?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)\b": "trace",
+            r"^[\w$]+(?:Exception|Error)(?::|$)": "trace",
+            r"^Exception in thread ": "trace",
+            r"^\s+at [\w$.<>/@-]+\(": "trace",  # the message had several lines, or the class another name
+        },
         {"trace": {r"^\s+\S": "trace", r"^(?:Caused by|Suppressed|Wrapped by): ": "trace"}},
     ),
     "go": _Rules(
@@ -78,6 +83,7 @@ RULES = {
         {
             r"^(?:Uncaught )?[\w$.]*(?:Error|Exception|Rejection)\b(?: \[|:|$)": "stack",
             r"^(?:node:|file:|/)\S+:\d+$": "source",
+            r"^    at (?:.+ \()?(?:node:|file:|/|<anonymous>).*\)?$": "stack",  # as in java
         },
         {
             "source": {r"": "caret"},

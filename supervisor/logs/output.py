@@ -28,6 +28,9 @@ Record = dict[str, object]
 Mark = tuple[int, int, int | None]
 """``id``, ``part`` and, where it is known, ``parts``."""
 
+Before = tuple[int, str] | None
+"""Of a line whose end is still to come: how many pieces there were, and their level."""
+
 _EVENT = "output"
 _ENVELOPE = 256
 """More bytes than a record has beside its service and its message, in the native schema."""
@@ -71,6 +74,32 @@ def output_records(origin: Origin, messages: Sequence[bytes], log: ServiceLog, w
             record |= {name: plain(value) for name, value in fields.items()}
         records.append(record)
     return records
+
+
+def mark_pieces(messages: Sequence[bytes], records: Sequence[Record], before: Before) -> Before:
+    """Say of the pieces of long lines, in place, how they belong together: text of one level, numbered from 1.
+
+    Args:
+        messages: what the records were made of.
+        records: as :func:`output_records` gives them.
+        before: what this returned for the messages before these; None for the first.
+
+    Returns:
+        How many pieces the unfinished line has by now, and their level; None when the last message ends its line.
+    """
+    for message, record in zip(messages, records, strict=True):
+        goes_on = type(message) is Fragment
+        if before is None and not goes_on:
+            continue
+        count, level = before or (0, str(record["level"]))
+        head = {name: record[name] for name in ("timestamp", "event", "service", "pid", "stream")}
+        record.clear()
+        record |= {**head, "level": level, "part": count + 1}
+        if not goes_on:
+            record["parts"] = count + 1
+        record["message"] = message.decode("utf-8", "replace")
+        before = (count + 1, level) if goes_on else None
+    return before
 
 
 class OutputLines:

@@ -37,6 +37,7 @@ class Pipe:
         log: what becomes of its lines.
         places: destinations of its lines beside the log.
         targets: what these are, once the first line has come.
+        pieces: of an unfinished long line, what the targets that take records have of it.
         to_log: whether they go to the log.
         queue: lines that wait for room in the log; None for none.
         dropped: lines dropped and not told yet.
@@ -47,8 +48,8 @@ class Pipe:
 
     __slots__ = (
         "_cut", "_open", "_torn", "carry", "drain_due", "dropped", "held_until", "joiner", "log", "paused", "pid",
-        "places", "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper", "targets", "to_log",
-        "write_fd",
+        "pieces", "places", "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper", "targets",
+        "to_log", "write_fd",
     )  # fmt: skip
 
     def __init__(self, service: str, stream: str, fds: tuple[int, int], line_limit: int) -> None:
@@ -60,6 +61,7 @@ class Pipe:
         self.log = PLAIN
         self.places: tuple[Record, ...] = ()
         self.targets: list[Target] = []
+        self.pieces: tuple[int, str] | None = None
         self.to_log = True
         self.stripper: Stripper | None = None
         self.joiner: Joiner | None = None

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.core.record import Record
-from supervisor.core.spec import Ansi, JsonLines, Output, Overflow, ServiceLog
+from supervisor.core.spec import Ansi, JsonLines, LineLevels, Output, Overflow, ServiceLog
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
 from supervisor.logs.pipes import QUEUE, Pipe
@@ -732,6 +732,27 @@ def test_a_stream_goes_to_several_places(wide: Room, registry: Registry) -> None
     wide.read()
     assert set(registry.used.values()) == {0}
     assert [record["message"] for record in wide.capture.tails.last("db")] == ["not for the log"]
+
+
+def test_the_pieces_of_a_long_line_are_numbered_for_who_takes_records(registry: Registry) -> None:
+    """They are text of one level, whatever each of them looks like, and the last one knows how many they are."""
+    with turns() as loop:
+        room = Room(loop, max_record=300, targets=registry)
+        log = log_of(json=JsonLines.MERGE, level=LineLevels(guess=True))
+        writer = child_with(room, log, places=(Place("records"),))
+        os.write(writer, b"ERROR: " + b"x" * 1393)
+        room.read()
+        os.write(writer, b'xxx{"level":"info"}\n{"a":1}\n')
+        room.read()
+        taken = registry.targets["records:web"].taken
+        assert [(record.get("part"), record.get("parts")) for record in taken] == [(1, None), (2, 2), (None, None)]
+        assert {record["level"] for record in taken[:2]} == {"error"}
+        assert "".join(record["message"] for record in taken[:2]) == "ERROR: " + "x" * 1396 + '{"level":"info"}'
+        assert taken[2]["a"] == 1
+        os.close(writer)
+        room.read()
+        room.capture.close()
+        room.close()
 
 
 def test_a_place_without_room_stops_its_own_services_alone(wide: Room, registry: Registry) -> None:

@@ -103,11 +103,40 @@ def test_a_stack_trace_is_one_record(rules: str, trace: str) -> None:
     assert join(rules, f"{trace}\n{trace}\nlast") == [trace, trace, "last"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "head", "frames"),
+    [
+        (
+            "java",
+            ["Main$Broken: one", "two"],
+            "\tat Main.main(Main.java:6)\n\tat java.base/a.B.<init>(B.java:7)\nCaused by: a.C: no\n\t... 8 more",
+        ),
+        (
+            "node",
+            ["Broken: one", "two"],
+            "    at f (/a.js:3:7)\n    at new Promise (<anonymous>)\n    at file:///a.mjs:1:7 {\n  code: 1\n}",
+        ),
+    ],
+)
+def test_the_frames_of_what_is_no_error_by_its_name(rules: str, head: list[str], frames: str) -> None:
+    """A message of several lines, or a class of another name: what was called by whom is one record at least."""
+    text = "\n".join([*head, frames, "after"])
+    assert join(rules, text) == [*head, frames, "after"]
+
+
 @pytest.mark.parametrize("rules", RULES)
 def test_ordinary_lines_are_not_held(rules: str) -> None:
     """Under a language's rules a line that begins no stack trace is a record at once."""
     joiner = Joiner(rules)
-    for line in (b"hello", b"  indented", b"", b"2024-01-01 12:00:00 INFO x", b'GET /a HTTP/1.1" 200', b"listen :80"):
+    for line in (
+        b"hello",
+        b"  indented",
+        b"",
+        b"2024-01-01 12:00:00 INFO x",
+        b'GET /a HTTP/1.1" 200',
+        b"listen :80",
+        b"    at noon",
+    ):
         assert joiner.feed([line]) == [line]
         assert not joiner.holds
 

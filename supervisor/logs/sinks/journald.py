@@ -21,6 +21,8 @@ _MOST_FIELDS = 1000
 """journald refuses entries of more than 1,024 fields, its own included."""
 
 _LONGEST_KEY = 64
+_COMMON = frozenset({"timestamp", "level", "event", "seq"})
+_ORIGIN = frozenset({"service", "pid", "stream"})
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
@@ -54,7 +56,7 @@ def encode_entry(record: Mapping[str, object]) -> bytes:
     """A record as an entry: ``MESSAGE``, what syslog(3) has, and every field as ``PAUSEVISOR_...``."""
     service = record.get("service")
     fields = [
-        ("MESSAGE", _text(record["message"]) if "message" in record else _words(record)),
+        ("MESSAGE", _message(record)),
         ("PRIORITY", str(severity(record))),
         ("SYSLOG_FACILITY", str(_FACILITY)),
         ("SYSLOG_IDENTIFIER", str(service) if service is not None else "pausevisor"),
@@ -83,8 +85,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else to_json(value)
 
 
-def _words(record: Mapping[str, object]) -> str:
-    """An event for people, in one line."""
-    common = ("timestamp", "level", "event", "seq")
-    pairs = [f"{name}={_text(value)}" for name, value in record.items() if name not in common]
-    return " ".join([str(record.get("event", "record")), *pairs])
+def _message(record: Mapping[str, object]) -> str:
+    """For people: what a line or its object says, or all that it holds; an event in one line."""
+    is_line = record.get("event") == "output"
+    said = record.get("message", record.get("msg") if is_line else None)
+    if said is not None:
+        return _text(said)
+    left_out = _COMMON | _ORIGIN if is_line else _COMMON
+    pairs = [f"{name}={_text(value)}" for name, value in record.items() if name not in left_out]
+    return " ".join(pairs if is_line else [str(record.get("event", "record")), *pairs])

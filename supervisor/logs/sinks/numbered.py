@@ -21,6 +21,7 @@ class Numbered:
         self._wall = wall
         self._lines = OutputLines(MAX_RECORD)
         self._seq = 0
+        self._ids: dict[object, int] = {}  # of long lines whose end is still to come
 
     def lines(self, origin: Origin, messages: Sequence[bytes]) -> list[dict[str, object]]:
         """Lines as ``output`` records: one for each line, or several for a long one."""
@@ -29,10 +30,19 @@ class Numbered:
         return records
 
     def records(self, records: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:
-        """The records, each with a number."""
+        """The records, each with a number; the pieces of a line also have that of the first of them, their ``id``."""
         for record in records:
             if "seq" in record:
                 yield dict(record)
                 continue
             self._seq += 1
-            yield {name: record[name] for name in _COMMON if name in record} | {"seq": self._seq} | dict(record)
+            numbered = {name: record[name] for name in _COMMON if name in record} | {"seq": self._seq} | dict(record)
+            if "part" in record:
+                numbered["id"] = self._identify(record)
+            yield numbered
+
+    def _identify(self, record: Mapping[str, object]) -> int:
+        origin = record["service"], record["pid"], record["stream"]
+        if record["part"] == 1:
+            self._ids[origin] = self._seq
+        return self._ids.pop(origin, self._seq) if "parts" in record else self._ids.get(origin, self._seq)

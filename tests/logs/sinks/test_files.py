@@ -46,6 +46,22 @@ class Gate:
         return self.call(data)
 
 
+def test_the_pieces_of_a_line_have_the_number_of_the_first(on: Bench, path: str) -> None:
+    """Of each stream, though others come between; a line that is one record has no such number."""
+
+    def piece(pid: int, **marks: object) -> dict[str, object]:
+        return {"timestamp": "t", "event": "output", "service": "web", "pid": pid, "stream": "stdout", **marks}
+
+    made = target(on, FileSink(path, json=True))
+    made.records([piece(1, part=1), piece(2, part=1), piece(1, part=2), piece(3), piece(2, part=2, parts=2)])
+    made.records([piece(1, part=3, parts=3), piece(2, part=1)])
+    on.until(lambda: not made.pending, "all is written")
+    found = [json.loads(line) for line in content(path).splitlines()]
+    assert [(record["seq"], record.get("id")) for record in found] == [
+        (1, 1), (2, 2), (3, 1), (4, None), (5, 2), (6, 1), (7, 7),
+    ]  # fmt: skip
+
+
 def is_blocked(made: FileTarget | FileLog) -> bool:
     """Whether it is blocked now (the type checker takes an attribute for constant)."""
     return made.blocked

@@ -56,6 +56,29 @@ def test_every_record_is_an_entry(record: dict[str, Any]) -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"message": "said", "msg": "short"}, b"said"),
+        ({"msg": "short", "a": 1}, b"short"),
+        ({"a": {"b": [1]}, "c": "d e"}, b'a={"b":[1]} c=d e'),
+        ({}, b""),
+    ],
+)
+def test_the_message_of_an_object(fields: dict[str, object], message: bytes) -> None:
+    """What it says; without that what it holds, and not what every line has."""
+    head = {
+        "timestamp": "t",
+        "level": "info",
+        "event": "output",
+        "seq": 3,
+        "service": "web",
+        "pid": 7,
+        "stream": "stdout",
+    }
+    assert entry(encode_entry(head | fields))["MESSAGE"] == [message]
+
+
 def test_the_fields_of_a_line() -> None:
     """A line is the message, under the name of its service; all fields are there under our prefix."""
     record = {
