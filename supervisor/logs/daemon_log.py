@@ -64,7 +64,7 @@ class DaemonLog:
         self._sink.attach(loop)
         self.places.attach(loop, log_is_file=not isinstance(self._sink, Sink))
         if self._targets:
-            self.places.mirror(self._targets, make_renderer(self._spec.format or "json", terminal=False))
+            self.places.mirror(self._targets, make_renderer(self._spec.format or "json", terminal=False, schema=schema))
         self.capture.attach(loop)
 
     def output_closed(self) -> None:

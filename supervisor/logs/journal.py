@@ -152,7 +152,8 @@ class Journal:
         stamp = timestamp(self._wall())
         given = (log,) if log is not None else ()
         if self._plain or self._mirrors or self._early is not None:
-            records = list(output.records(stamp, self.seq, (service, pid, stream), messages, *given))
+            origin = service, pid, stream
+            records = list(output.records(stamp, self.seq, origin, messages, *given, as_json=not self._plain))
             self.seq += len(records)
             self._put(records, output=True)
         else:

@@ -157,27 +157,66 @@ class OutputLines:
         return b"".join(lines), len(lines)
 
     def records(
-        self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog = PLAIN
+        self,
+        stamp: str,
+        seq: int,
+        origin: Origin,
+        messages: Sequence[bytes],
+        log: ServiceLog = PLAIN,
+        *,
+        as_json: bool = False,
     ) -> Iterator[Record]:
-        """Give messages as records, for formats other than JSON; there the limit is on the message alone."""
+        """Give messages as records, for formats other than JSON, and for more places than the log.
+
+        Args:
+            stamp: time of all of them.
+            seq: number of the latest record before these.
+            origin: where they came from.
+            messages: without newlines at their ends.
+            log: what becomes of lines of this service.
+            as_json: records will be JSON, and are split as such; in other formats the limit is on the message alone.
+        """
         for message in messages:
             level, fields = self._understand(message, origin, log)
             if not self._is_heard(level):
+                self._pass_over(origin, message, level)
                 continue
+            head = _head(stamp, level, seq + 1, origin)
             if fields is not None:
+                values = {name: plain(value) for name, value in fields.items()}
+                if not as_json or self._fits(message, head, values):
+                    seq += 1
+                    yield head | values
+                    continue
+            if origin not in self._open and type(message) is not Fragment:
+                whole = head | {"message": self._decode(message)}
+                if self._fits(message, whole, {}) if as_json else len(message) <= self._max_record:
+                    seq += 1
+                    yield whole
+                    continue
+            if as_json:
+                pieces = self._cut(stamp, seq, origin, level, self._decode(message))
+                texts = [msgspec.json.decode(b'"%b"' % piece) for piece in pieces]
+            else:
+                texts = [self._decode(piece) for piece in _cut_text(message, self._max_record)]
+            marks = self._number(origin, seq + 1, message, len(texts), level)
+            for mark, text in zip(marks, texts, strict=True):
                 seq += 1
-                yield _head(stamp, level, seq, origin) | {name: plain(value) for name, value in fields.items()}
-                continue
-            if len(message) <= self._max_record and origin not in self._open and type(message) is not Fragment:
-                seq += 1
-                yield _head(stamp, level, seq, origin) | {"message": self._decode(message)}
-                continue
-            pieces = _cut_text(message, self._max_record)
-            marks = self._number(origin, seq + 1, message, len(pieces), level)
-            for mark, piece in zip(marks, pieces, strict=True):
-                seq += 1
-                head = _head(stamp, level, seq, origin, mark)
-                yield head | {"message": self._decode(piece)}
+                yield _head(stamp, level, seq, origin, mark) | {"message": text}
+
+    def _pass_over(self, origin: Origin, message: bytes, level: str) -> None:
+        """Remember of a piece that is left out that the rest of its line is left out too."""
+        if type(message) is Fragment:
+            self._open[origin] = 0, 0, level
+        else:
+            self._open.pop(origin, None)
+
+    def _fits(self, message: bytes, record: Record, values: Record) -> bool:
+        """Whether a record is short enough as JSON, of what the message has become."""
+        if len(message) <= self._short((str(record["service"]), 0, "")):
+            return True
+        whole = record | values if self._dialect is None else self._dialect(record, values)
+        return len(_ENCODER.encode(whole)) < self._max_record
 
     def _is_heard(self, level: str) -> bool:
         return max(LEVELS[level], LEVELS["info"]) >= self._least
@@ -270,31 +309,30 @@ class OutputLines:
 
     def _one(self, stamp: str, seq: int, origin: Origin, message: bytes, log: ServiceLog) -> list[bytes]:
         level, fields = self._understand(message, origin, log)
+        if not self._is_heard(level):
+            self._pass_over(origin, message, level)
+            return []
         if fields is not None:
-            if not self._is_heard(level):
-                return []
             line = self._encode(_head(stamp, level, seq + 1, origin), fields)
             if len(line) <= self._max_record:
                 return [line]
-        if not self._is_heard(level):
-            if type(message) is Fragment:
-                self._open[origin] = 0, 0, level
-            else:
-                self._open.pop(origin, None)
-            return []
         text = self._decode(message)
         if origin not in self._open and type(message) is not Fragment:
             line = self._encode(_head(stamp, level, seq + 1, origin) | {"message": text}, {})
             if len(line) <= self._max_record:
                 return [line]
-        envelope = self._envelope(stamp, level, seq + _LARGE, origin, (seq + _LARGE, _LARGE, _LARGE))
-        room = self._max_record - len(envelope[0]) - len(envelope[1])
-        pieces = _cut_json(_ENCODER.encode(text)[1:-1], max(room, _LEAST_PIECE))
+        pieces = self._cut(stamp, seq, origin, level, text)
         lines = []
         for number, mark in enumerate(self._number(origin, seq + 1, message, len(pieces), level), 1):
             before, after = self._envelope(stamp, level, seq + number, origin, mark)
             lines.append(before + pieces[number - 1] + after)
         return lines
+
+    def _cut(self, stamp: str, seq: int, origin: Origin, level: str, text: str) -> list[bytes]:
+        """The pieces of a text, as the insides of JSON strings, each of which fits into a record."""
+        envelope = self._envelope(stamp, level, seq + _LARGE, origin, (seq + _LARGE, _LARGE, _LARGE))
+        room = self._max_record - len(envelope[0]) - len(envelope[1])
+        return _cut_json(_ENCODER.encode(text)[1:-1], max(room, _LEAST_PIECE))
 
     def _encode(self, record: Record, fields: Mapping[str, Raw]) -> bytes:
         if self._dialect is None:

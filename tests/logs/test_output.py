@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.spec import LineLevels, ServiceLog
+from supervisor.core.spec import JsonLines, LineLevels, ServiceLog
+from supervisor.logs.dialects import DIALECTS
 from supervisor.logs.lines import Fragment, Splitter
 from supervisor.logs.output import OutputLines
+from supervisor.logs.structured import make_renderer
 from tests.logs.support import STAMP_TEXT, parse, patient
 
 ORIGIN = ("web", 7, "stdout")
@@ -111,6 +113,43 @@ def test_one_long_line_among_many() -> None:
         records, _ = render(OutputLines(1000), messages)
         assert joined(records) == [message.decode() for message in messages]
         assert {record["message"][:1] for record in records if "part" in record} == {"x"}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_line_that_is_not_written_is_not_written_to_its_end(as_json: bool) -> None:
+    """The level of a long line is that of its first piece, whatever the next ones look like."""
+    messages = [Fragment(b"x" * 900), Fragment(b"ERROR: " * 90), b"ERROR: y", b"ERROR: z"]
+    log = ServiceLog(level=LineLevels(guess=True))
+    records = OutputLines(900, least="error").records(STAMP_TEXT, 0, ORIGIN, messages, log, as_json=as_json)
+    assert [record["message"] for record in records] == ["ERROR: z"]
+    data, _ = OutputLines(900, least="error").render(STAMP_TEXT, 0, ORIGIN, messages, log)
+    assert [record["message"] for record in parse(data)] == ["ERROR: z"]
+
+
+_OBJECTS = st.dictionaries(st.text(max_size=9), st.text(max_size=90) | st.integers() | st.floats(), max_size=5)
+
+
+@patient
+@given(
+    st.lists(_AWKWARD, min_size=1), st.lists(_OBJECTS), st.integers(300, 900), st.sampled_from(["native", *DIALECTS])
+)
+def test_a_log_that_goes_to_several_places_is_the_same(
+    texts: list[bytes], objects: list[object], limit: int, schema: str
+) -> None:
+    """Records that are rendered one by one are those that are rendered in bulk, and as short as records have to be."""
+    limit += 900 * (schema == "otel")
+    log = ServiceLog(json=JsonLines.MERGE)
+    render = make_renderer("json", terminal=False, schema=schema)
+
+    def one_by_one(messages: list[bytes]) -> bytes:
+        records = OutputLines(limit, schema=schema).records(STAMP_TEXT, 0, ORIGIN, messages, log, as_json=True)
+        lines = [render(record) for record in records]
+        assert all(len(line) <= limit for line in lines)
+        return b"".join(lines)
+
+    data, _ = OutputLines(limit, schema=schema).render(STAMP_TEXT, 0, ORIGIN, texts, log)
+    assert parse(one_by_one(texts)) == parse(data)
+    one_by_one([json.dumps(thing).encode() for thing in objects])  # which may be shorter or longer than as copied
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])

@@ -67,6 +67,25 @@ def test_lines_go_to_a_file_and_to_the_log(start: Launcher, place: How, loop: st
     assert os.stat(path_in(start, "web.log")).st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("schema", ["native", "ecs", "otel", "gcp"])
+def test_a_file_beside_stdout_looks_like_it(start: Launcher, schema: str) -> None:
+    """To the byte, in every schema; and that there is one makes no record longer than records may be."""
+    path = path_in(start, "log")
+    text = "print('\\\\' * 3000); print('{\"a\": ' + '\"' + 'x' * 1990 + '\"}'); print('short')"
+    daemon = start.services(
+        table("log", to=["stdout", {"file": path}], schema=schema, **{"max-record": "2KB"}),
+        service("a", sys.executable, "-ISc", text, restart="never", log={"json": "merge"}),
+        how=How(pure=schema == "native"),
+    )
+    daemon.checked = schema == "native"
+    assert daemon.wait() == 0
+    lines = read(path).splitlines(keepends=True)
+    assert "".join(lines) == daemon.text("stdout")
+    output = [line for line in lines if '"output"' in line]
+    assert len(output) > 5
+    assert max(len(line.encode()) for line in output) <= 2000
+
+
 def test_last_lines_are_known_wherever_they_went(start: Launcher) -> None:
     """The tail of an unexpected end does not depend on where the output goes."""
     daemon = start.services(
@@ -234,11 +253,12 @@ def test_the_log_in_a_rotated_file_only(start: Launcher, loop: str) -> None:
 
 
 def test_a_reload_that_moves_the_output(start: Launcher, loop: str) -> None:
-    """Changed places hold from the service's next start on; the old file is closed."""
-    old, new = path_in(start, "old.log"), path_in(start, "new.log")
+    """Changed places hold for a process that runs; the old file is closed."""
+    old, new, more = (path_in(start, name) for name in ("old.log", "new.log", "more"))
 
     def tables(path: str) -> str:
-        return service("web", "sh", "-c", "echo here; exec sleep infinity", stdout={"file": path})
+        script = f"echo here; until [ -e {more} ]; do sleep 0.01; done; echo there; exec sleep infinity"
+        return service("web", "sh", "-c", script, stdout={"file": path})
 
     configuration = start.write(tables(old))
     daemon = start.daemon("run", "-c", configuration, "--loop", loop, how=How())
@@ -246,8 +266,13 @@ def test_a_reload_that_moves_the_output(start: Launcher, loop: str) -> None:
     with open(configuration, "w", encoding="utf-8") as file:
         file.write(tables(new))
     daemon.signal(signal.SIGHUP)
-    procfs.wait_until(lambda: os.path.exists(new) and read(new) == "here\n", 20, "the line is written")
+    daemon.wait_event("config_reloaded")
     procfs.wait_until(lambda: old not in procfs.descriptors(daemon.pid).values(), 20, "the old file is closed")
+    with open(more, "w", encoding="utf-8"):
+        pass
+    procfs.wait_until(lambda: os.path.exists(new) and read(new) == "there\n", 20, "the line is written")
+    assert read(old) == "here\n"
+    assert daemon.events("child_exited") == []
     assert daemon.stop() == 0
 
 
