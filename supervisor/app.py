@@ -129,13 +129,34 @@ class Daemon:
         )
 
     def run(self, mode: str) -> int:
-        """Run until nothing is left to do; the exit code."""
+        """Run until nothing is left to do; the exit code.
+
+        Raises:
+            StartError: something is missing; nothing was started.
+            Exception: we can't go on though programs run already. They have been killed: nobody would reap, restart or
+                stop them.
+        """
         loop_name = self._choose_loop()
         self._announce(mode, loop_name)
         # The loop will need descriptors when the programs are running already: too late to find that there are none.
         reserve = _reserve()
         self._driver.start()
         close_descriptors(reserve)
+        try:
+            self._attach(loop_name)
+        except Exception as error:
+            self._journal.emit("error", "internal_error", where="start", error=f"{type(error).__name__}: {error}")
+            self._driver.abandon()
+            self._end()
+            raise
+        gc.collect()
+        gc.freeze()  # what lives now lives to the end: later collections need not look at it
+        gc.enable()
+        self._loop.run_forever()
+        return self._end()
+
+    def _attach(self, loop_name: str) -> None:
+        """Make the loop, and let everything that waits for it go on."""
         from supervisor.runtime.loops import make_loop  # noqa: PLC0415 - after the first programs run
 
         try:
@@ -153,11 +174,6 @@ class Daemon:
         if self._control is not None:
             self._control.attach(self._loop, self._neighbours())
         self._watch_config(self._plan.fleet)
-        gc.collect()
-        gc.freeze()  # what lives now lives to the end: later collections need not look at it
-        gc.enable()
-        self._loop.run_forever()
-        return self._end()
 
     def _choose_loop(self) -> str:
         found = any(finder.find_spec("uvloop", None) is not None for finder in sys.meta_path)
@@ -328,4 +344,8 @@ def run(plan: Plan) -> NoReturn:
 
         prctl(PR_SET_PDEATHSIG, plan.parent_death_signal)
     os.chdir("/")
-    os._exit(Daemon(plan, log).run(mode))  # nothing is left to finalise, and nothing may hold us up now
+    try:
+        daemon = Daemon(plan, log)
+    except OSError as error:
+        raise StartError(f"cannot set up the daemon: {error}") from None
+    os._exit(daemon.run(mode))  # nothing is left to finalise, and nothing may hold us up now

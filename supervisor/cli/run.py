@@ -117,9 +117,12 @@ def _or_fail(read: Callable[[], Configured]) -> Configured:
 def _fail_for_good(message: str, fleet: FleetSpec) -> NoReturn:
     """Say what is wrong where Kubernetes looks for it too, and exit with 78."""
     from supervisor.app import termination_path  # noqa: PLC0415 - it has started nothing, and may not be loaded yet
-    from supervisor.logs.termination import write_message  # noqa: PLC0415 - for this message only
 
-    write_message(termination_path(fleet), message)
+    path = termination_path(fleet)
+    if path:
+        from supervisor.logs.termination import write_message  # noqa: PLC0415 - for this message only
+
+        write_message(path, message)
     fail(message, EX_CONFIG)
 
 

@@ -368,6 +368,10 @@ class Driver:
         self._descendants.terminate(pids, signal)
         return None
 
+    def abandon(self) -> None:
+        """There is no loop to go on with, so nobody could see to the programs: KILL all that descends from us."""
+        self._kill_descendants()
+
     def _kill_descendants(self) -> list[str]:
         """KILL everything below us; those that were not a service's main process."""
         killed = self._descendants.kill()
