@@ -67,6 +67,10 @@ def _idle(unit: str, form: str, limit: float, words: str) -> Callable[[Tables], 
     return lambda tables: _at_most(_figure(tables, "idle", f"pausevisor {form}", unit), limit, words)
 
 
+def _thousand(unit: str, output: str, limit: float, words: str) -> Callable[[Tables], tuple[str, bool]]:
+    return lambda tables: _at_most(_figure(tables, "thousand", f"pausevisor, output to {output}", unit), limit, words)
+
+
 def _storm(unit: str, limit: float, words: str) -> Callable[[Tables], tuple[str, bool]]:
     return lambda tables: _at_most(_figure(tables, "storm", "pausevisor, each reported", unit), limit, words)
 
@@ -114,6 +118,15 @@ _BUDGETS: list[tuple[str, Callable[[Tables], tuple[str, bool]]]] = [
     ("idle: no CPU", _idle("cpu_ms", "service", 0, "ms")),
     ("memory, one service: at most 25 MB", _idle("resident_mib", "service", 25e6 / 2**20, "MiB")),
     ("memory, pause: at most 10 MB", _idle("resident_mib", "pause", 10e6 / 2**20, "MiB")),
+    ("memory, 1,000 services, output to null: at most 32 MB", _thousand("resident_mib", "null", 32e6 / 2**20, "MiB")),
+    (
+        "memory, 1,000 services, every line captured: at most 45 MB",
+        _thousand("resident_mib", "log", 45e6 / 2**20, "MiB"),
+    ),
+    ("1,000 services: no wake-up", _thousand("wakeups_per_minute", "log", 0, "a minute")),
+    ("1,000 services: all up within 1.5 s of CPU", _thousand("up_cpu_ms", "log", 1500, "ms")),
+    ("1,000 services: TERM reaches the last within 0.5 s", _thousand("term_last_ms", "log", 500, "ms")),
+    ("1,000 services: all down in 2 s", _thousand("down_ms", "log", 2000, "ms")),
     ("orphans, full rate: at most 500 unreaped", _storm("peak_unreaped", 500, "")),
     ("orphans, full rate: drained within 100 ms", _storm("drained_ms", 100, "ms")),
     ("orphans, full rate: CPU at most 5 x tini", _storm_cpu("pausevisor")),

@@ -72,6 +72,7 @@ def test_idle_with_the_socket_open(control: StartControlled) -> None:
     client.get("/metrics")
     with client.follow("/v1/events?follow=true"):
         procfs.assert_idle(daemon.pid)
+    procfs.assert_idle(daemon.pid)
 
 
 def test_without_the_http_stack(start: Launcher, path: str, pid1: How) -> None:
