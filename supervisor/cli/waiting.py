@@ -151,12 +151,11 @@ def _outcomes(exchange: Exchange, target: Target) -> dict[str, Outcome]:
         return dict.fromkeys(target.names, Outcome("done"))
     document = asking.problem(exchange)
     detail = str(document.get("detail", f"the daemon answers with {exchange.status}"))
-    if exchange.status == 504:
-        return dict.fromkeys(target.names, Outcome("late", "not in time"))
+    is_late = exchange.status == 504
     if "services" not in document:
-        return dict.fromkeys(target.names, Outcome("failed", detail))
-    reasons = {one["name"]: words.why(one) for one in document.get("results", ())}
-    told = {name: Outcome("failed", reasons.get(name, "")) for name in document["services"]}
+        return dict.fromkeys(target.names, Outcome("late", "not in time") if is_late else Outcome("failed", detail))
+    told = dict.fromkeys(document["services"], Outcome("late", "not in time") if is_late else Outcome("failed"))
+    told |= {one["name"]: Outcome("failed", words.why(one)) for one in document.get("results", ())}
     told |= dict.fromkeys(document.get("untouched", ()), Outcome("untouched"))
     return {name: told.get(name, Outcome("done")) for name in target.names}
 

@@ -1,13 +1,12 @@
 """The endpoints about the daemon itself."""
 
-import asyncio
 import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor.control import query
-from supervisor.control.ends import good_end
+from supervisor.control.ends import orders_done
 from supervisor.control.problems import ProblemError
 from supervisor.control.reloading import RejectedError
 from supervisor.control.replies import json_response
@@ -58,11 +57,7 @@ class DaemonEndpoints:
             raise self._rejected(error) from None
         view = _changes_view(changes)
         if wait:
-            done = asyncio.ensure_future(subject.orders.all_done(self._awaited(changes)))
-            try:
-                await good_end(subject, request, "reload", done, within, changes=view)
-            finally:
-                done.cancel()
+            await orders_done(subject, request, "reload", self._awaited(changes), within, changes=view)
         return json_response(view)
 
     def _awaited(self, changes: Changes) -> dict[str, dict[str, int]]:

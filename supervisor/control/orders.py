@@ -138,6 +138,16 @@ class Orders:
         """Wait until some orders are carried out: what :meth:`give` returned, by the verb whose end is waited for."""
         return End([name for verb, those in attempts.items() for name in await self.done(verb, those)])
 
+    def so_far(self, attempts: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
+        """Of the same those that are still under way, and those for whom it has ended otherwise."""
+        verdicts = [
+            (name, self._verdict(verb, name, attempt))
+            for verb, those in attempts.items()
+            for name, attempt in those.items()
+        ]
+        late = [name for name, verdict in verdicts if verdict is None]
+        return late, [name for name, verdict in verdicts if verdict is False]
+
     async def done(self, verb: str, attempts: dict[str, int]) -> list[str]:
         """Wait until an order is carried out; those for whom it ended otherwise.
 

@@ -136,7 +136,7 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "detail": is_("string", "what is wrong, in words"),
         "services": list_(STRING, "the services it is about"),
-        "results": list_(ref("Service"), "those services, as they were when an order ended otherwise"),
+        "results": list_(ref("Service"), "services for which an order ended otherwise, as they were then"),
         "untouched": list_(STRING, "the services that were not begun with because of that"),
         "errors": list_(STRING, "all that is wrong"),
         "changes": ref("Changes"),

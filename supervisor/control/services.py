@@ -10,8 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from supervisor.control import query
-from supervisor.control.ends import good_end
-from supervisor.control.orders import End
+from supervisor.control.ends import good_end, orders_done
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
@@ -103,7 +102,8 @@ class Services:
         rolling = self._subject.rolling.begin(name)
         if not wait:
             return json_response(self._accepted(request, names), 202)
-        return await self._answer(request, "rolling-restart", rolling, within, names)
+        await good_end(self._subject, request, "rolling-restart", rolling, within)
+        return self._views(request, names)
 
     async def _wait(
         self,
@@ -114,22 +114,7 @@ class Services:
         names: tuple[str, ...],
     ) -> Response:
         """The answer when orders are carried out: by the verb whose end is waited for, what they returned."""
-        done = asyncio.ensure_future(self._subject.orders.all_done(attempts))
-        try:
-            return await self._answer(request, verb, done, within, names)
-        finally:
-            done.cancel()
-
-    async def _answer(
-        self,
-        request: Request,
-        verb: str,
-        done: "asyncio.Future[End]",
-        within: float | None,
-        names: tuple[str, ...],
-    ) -> Response:
-        """The services of these names, when something is done."""
-        await good_end(self._subject, request, verb, done, within)
+        await orders_done(self._subject, request, verb, attempts, within)
         return self._views(request, names)
 
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:

@@ -89,12 +89,12 @@ def test_what_does_not_come_up(talk: Talking, start: Launcher) -> None:
         "added    bad  is started; exit code 3, starts again in [0-9hm]+s?\nadded    db   is started\n", done.stdout
     )
     assert done.stderr == "pausevisor: reload failed: bad; what they wrote: pausevisor logs bad\n"
-    rewrite(WEB, service("slow", "sleep", "1000", **late))
-    found = say.json("reload", "--timeout", "100ms", code=1)
-    assert found["outcomes"] == {"slow": "late", "bad": "late", "db": "late"}
+    rewrite(WEB, service("slow", "sleep", "1000", **late), service("ill", "/nowhere", restart="never"))
+    found = say.json("reload", "--timeout", "3s", code=1)
+    assert found["outcomes"] == {"slow": "late", "ill": "failed", "bad": "done", "db": "done"}
     rewrite(WEB, service("slow", "sleep", "2000", **late))
     done = say("reload", "--no-wait")
-    assert (done.code, done.stdout) == (0, "changed  slow  command: is restarted\n")
+    assert (done.code, done.stdout) == (0, "removed  ill   is stopped\nchanged  slow  command: is restarted\n")
     daemon.wait_events(2, "child_started", service="slow")
 
 
