@@ -8,20 +8,23 @@ Sessions are remembered after the service's process is gone, because its orphans
 number only when no process is left in that session; a bounded memory keeps old ones from naming strangers. The commands
 of probes have one of their own: they come by the thousand, and would make us forget the services.
 
-Ten thousand may be handed to us at one instant. Listing them takes 10 ms and looking at one 30 microseconds, so they
-are looked at in pieces, and all that takes a tenth of the time at most.
+Ten thousand may be handed to us at one instant, and die at the next. Listing them takes 10 ms, or 200 while they die,
+and looking at one 30 microseconds, so both are done in pieces, and take a tenth of the time at most.
 """
 
+from __future__ import annotations
+
 from supervisor.runtime.kernel import Kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VARIABLE = "PAUSEVISOR_SERVICE"
 """Set in the environment of every service's program, to its name."""
 
 _REMEMBERED = 4096
 _REMEMBERED_HELPERS = 256
-
-_AT_ONCE = 32
-"""Processes looked at before anybody else gets a turn: about a millisecond's worth."""
 
 _REST = 9
 """So many times as long as it took to list our children and to look at them, they are not listed again."""
@@ -37,7 +40,7 @@ class Lineage:
         self._helpers: dict[int, str] = {}
         self._looked_at: set[int] = set()
         self._adopted = False
-        self._listed: list[int] = []
+        self._listing: Iterator[list[int]] | None = None
         self._list_again_at = 0.0
 
     def started(self, pid: int, service: str) -> None:
@@ -70,19 +73,21 @@ class Lineage:
 
     def curious(self) -> bool:
         """Whether there may be children to :meth:`look_on` at."""
-        return self._adopted or bool(self._listed)
+        return self._adopted or self._listing is not None
 
     def look_on(self, services: frozenset[str]) -> float:
         """Look at some of the children that we do not know yet; how many seconds to wait before more."""
         began = self._kernel.monotonic()
-        if not self._listed:
+        listing, self._listing = self._listing, None
+        if listing is None:
             if began < self._list_again_at:
                 return self._list_again_at - began
             self._adopted = False
-            children = self._kernel.children(self._kernel.own_pid())
-            self._listed = [pid for pid in children if pid not in self._looked_at]
-        some, self._listed = self._listed[:_AT_ONCE], self._listed[_AT_ONCE:]
-        self.look(some, services)
+            listing = self._kernel.walk_children(self._kernel.own_pid())
+        some = next(listing, None)
+        if some is not None:
+            self._listing = listing
+            self.look(some, services)
         now = self._kernel.monotonic()
         self._list_again_at = max(self._list_again_at, now) + _REST * (now - began)
         return 0.0

@@ -6,7 +6,7 @@ raises, and is remembered in ``unexpected`` too, because the driver outlives wha
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from heapq import heappop, heappush
 from resource import struct_rusage
@@ -331,6 +331,12 @@ class FakeKernel(Kernel):
         """Those whose parent it is."""
         self.failpoints.pass_by("children")
         return [process.pid for process in self.processes.values() if process.parent == pid]
+
+    def walk_children(self, pid: int) -> Iterator[list[int]]:
+        """Ten at a time, of those that are there by then."""
+        pids = self.children(pid)
+        for start in range(0, len(pids), 10):
+            yield [child for child in pids[start : start + 10] if child in self.processes]
 
     def descendants(self) -> list[int]:
         """All below us."""

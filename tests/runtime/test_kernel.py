@@ -132,6 +132,7 @@ def test_who_is_gone_has_nothing(sleeper: "subprocess.Popen[bytes]") -> None:
     assert KERNEL.name(sleeper.pid) == ""
     assert KERNEL.environment(sleeper.pid, "PATH") is None
     assert KERNEL.children(sleeper.pid) == []
+    assert list(KERNEL.walk_children(sleeper.pid)) == []
 
 
 @pytest.mark.parametrize("size", [0, 4000, 4096, 5000, 70_000, 100_000])
@@ -163,9 +164,12 @@ def test_every_child_is_found(count: int) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         found = KERNEL.children(process.pid)
+        pieces = list(KERNEL.walk_children(process.pid))
         below = KERNEL.descendants()
         process.communicate()
     assert len(set(found)) == count
+    assert [pid for piece in pieces for pid in piece] == found
+    assert all(len(piece) <= 128 for piece in pieces)
     assert {process.pid, *found} <= set(below)
 
 

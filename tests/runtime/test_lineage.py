@@ -134,11 +134,11 @@ def test_a_mass_of_adopted_is_looked_at_in_pieces() -> None:
         before = kernel.failpoints.passed["environment"]
         assert lineage.look_on(SERVICES) == 0.0
         turns.append(kernel.failpoints.passed["environment"] - before)
-    assert turns == [32, 32, 32, 4]
+    assert turns == [*[10] * 10, 0]
     assert {lineage.origin(pid, 0) for pid in pids} == {"web"}
     lineage.parent_ended()
-    lineage.look_on(SERVICES)
-    assert not lineage.curious()
+    while lineage.curious():
+        lineage.look_on(SERVICES)
     assert kernel.failpoints.passed["environment"] == 100
 
 
@@ -148,7 +148,8 @@ def test_listing_rests_nine_times_as_long_as_it_takes() -> None:
     lineage = Lineage(kernel)
     kernel.add("daemon")
     lineage.parent_ended()
-    assert lineage.look_on(SERVICES) == 0.0
+    while lineage.curious():
+        assert lineage.look_on(SERVICES) == 0.0
     lineage.parent_ended()
     kernel.clock.now += 2.0
     assert lineage.look_on(SERVICES) == 7.0
@@ -158,4 +159,3 @@ def test_listing_rests_nine_times_as_long_as_it_takes() -> None:
     late = kernel.add("daemon", environment={VARIABLE: "db"}).pid
     lineage.look_on(SERVICES)
     assert lineage.origin(late, 0) == "db"
-    assert not lineage.curious()
