@@ -36,13 +36,13 @@ def watchdog_late(context: Context, service: Service, event: ev.DeadlinePassed) 
     return (service, ()) if service.deadline is None else watchdog_expired(context, service, event)
 
 
-def watchdog_expired(context: Context, service: Service, _: object) -> "Step":
+def watchdog_expired(context: Context, service: Service, event: ev.DeadlinePassed | ev.Notified) -> "Step":
     """It has not shown for too long that it is alive, or says itself that something is wrong.
 
     It gets ABRT, so that it can leave a core; systemd.service(5), ``WatchdogSignal=``.
     """
     fields: dict[str, object] = {"service": context.spec.name, "pid": service.pid}
-    if context.spec.watchdog is not None:
+    if context.spec.watchdog is not None and isinstance(event, ev.DeadlinePassed):
         fields["watchdog_s"] = context.spec.watchdog
     ending, effects = _end_for(context, service, Reason.WATCHDOG, SIGABRT)
     return ending, (Report("warning", "watchdog_expired", fields), *effects)

@@ -203,7 +203,11 @@ EVENTS: dict[str, Event] = {
     ),
     "watchdog_expired": Event(
         "A service was silent for longer than its `watchdog` allows, or asked for this itself; it gets ABRT.",
-        {"service": SERVICE, "pid": PID, "watchdog_s": optional(seconds("what it allows, seconds"))},
+        {
+            "service": SERVICE,
+            "pid": PID,
+            "watchdog_s": optional(seconds("what it allows, seconds; missing when the service asked for this")),
+        },
     ),
     "run_finished": Event(
         "A run of a scheduled service is over.",

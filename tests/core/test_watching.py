@@ -104,10 +104,11 @@ def test_watchdog() -> None:
 
 
 def test_watchdog_can_be_triggered() -> None:
-    """WATCHDOG=trigger is a watchdog that has expired, configured or not."""
+    """WATCHDOG=trigger is a watchdog that has expired, configured or not; it was not silent for that long, though."""
     for spec in (WATCHED, SPEC, NOTIFYING):
         life = Life(spec).start().says(trigger=True)
         assert (life.state, life.signals()) == (State.STOPPING, [SIGABRT])
+        assert life.reports("watchdog_expired") == [{"service": "web", "pid": 7}]
 
 
 def test_unhealthy_service_is_restarted() -> None:
