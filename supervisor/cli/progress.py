@@ -56,7 +56,8 @@ class Progress:
             how = record.get("signal_name") or f"exit code {record.get('exit_code')}"
             self._notes[name] = f"pid {record['pid']} ended: {how}"
         elif record["event"] in ("probe_failed", "child_spawn_failed"):
-            self._notes[name] = str(record.get("error", ""))
+            probe = f"{record['probe']}: " if "probe" in record else ""
+            self._notes[name] = f"{probe}{record.get('error', '')}"
 
     def done(self, name: str, outcome: str, state: str = "") -> None:
         """It is not waited for any more; in this state, where it is known."""

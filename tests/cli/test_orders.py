@@ -270,6 +270,15 @@ def test_progress_is_drawn_and_taken_away(talk: Talking) -> None:
         assert running.terminal.raw.endswith(b"\x1b[2A\r\x1b[J")
 
 
+def test_progress_says_what_is_waited_for(talk: Talking) -> None:
+    """Which probe has failed, and how."""
+    _, say = talk(QUIET, service("slow", "sleep", "1000", ready={"file": "/nonexistent"}))
+    with say.begin("restart", "slow", stdout="pipe") as running:
+        running.wait_for("file /nonexistent: No such file or directory", running.terminal)
+        running.press("\x03")
+        assert running.wait() == -signal.SIGINT
+
+
 def test_no_progress_without_a_terminal(talk: Talking) -> None:
     """Standard error stays empty where nothing is wrong."""
     daemon, say = talk(
