@@ -59,6 +59,9 @@ class Target(Protocol):
     def attach(self, loop: Loop) -> None:
         """Work, from now on; what came before has waited."""
 
+    def idle(self) -> None:
+        """Nobody writes for now: hold nothing open that is not needed for what waits. The next line opens it again."""
+
     def reopen(self) -> None:
         """Open files again by their names; nothing where there is no file."""
 

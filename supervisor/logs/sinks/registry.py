@@ -58,9 +58,9 @@ class Sinks:
         return target
 
     def release(self, target: Target) -> None:
-        """One user less; without users a file is closed when all is written, until somebody uses it again."""
+        """One user less; without users it is closed when all is written, until somebody uses it again."""
         self._users[id(target)] -= 1
-        if not self._users[id(target)] and isinstance(target, FileTarget):
+        if not self._users[id(target)]:
             target.idle()
 
     def reopen(self) -> None:

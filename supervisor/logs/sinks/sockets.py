@@ -32,6 +32,9 @@ _CONFIRM = 0.5
 A load balancer that has nobody behind it accepts, and hangs up.
 """
 
+_LINGER = 1.0
+"""Seconds without a user after which a connection is closed: a service that is started again finds it."""
+
 _CHUNK = 1 << 16
 
 
@@ -51,6 +54,8 @@ class SocketTarget(Buffered):
         self._waiting_for_room = False
         self._offset = 0  # bytes of the first message that a stream has taken
         self._probing = False  # a datagram is out and nobody has complained yet
+        self._idle = False  # nobody writes for now
+        self._hanging_up = False  # a timer will see whether it is so still
 
     # -- for others ----------------------------------------------------------------------------------------------
 
@@ -61,9 +66,24 @@ class SocketTarget(Buffered):
 
     def records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
+        self._idle = False
         for record in self._numbered.records(records):
             self._put(self._encode(record))
         self._pump()
+
+    def idle(self) -> None:
+        """Nobody will write for now: hang up when all is sent. The next record connects again."""
+        self._idle = True
+        if self._loop is not None and not self._hanging_up:
+            self._hanging_up = True
+            self._loop.call_later(_LINGER, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._hanging_up = False
+        if self._idle and not self._size and not self._busy:
+            self._disconnect()
+        elif self._idle:
+            self.idle()
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, for the end of the process: blocks for at most ``timeout`` seconds."""
