@@ -144,7 +144,7 @@ class _Reader:
         quotes = text[self._at : start]
         end = self._closing(quotes, start)
         lines = text[start:end]
-        if text[end + 3] == quotes[0] or (quotes[0] == '"' and "\\" in lines):
+        if quotes[0] == '"' and "\\" in lines:
             raise _UnusualError
         self._at = end + 3
         return lines.removeprefix("\n")
