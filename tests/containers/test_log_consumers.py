@@ -135,13 +135,13 @@ def test_rsyslog_understands_every_transport(daemons: Launcher, rsyslog: Rsyslog
         {"syslog": f"tcp://localhost:{rsyslog.port}", "facility": "local3"},
         {"syslog": f"unix:{rsyslog.folder}/log"},
     ]
-    script = r"""echo 'one [x] "q" \ é'; echo two"""
+    script = r"""echo 'one [x] "q" \ é'; echo two; exec sleep infinity"""
     daemon = daemons.services(
         table("log", to=["stdout", places[1]]), service("web", "sh", "-c", script, restart="never", stdout=places)
     )
     pid = str(daemon.wait_event("child_started")["pid"])
-    assert daemon.wait() == 0
     lines = [found for found in rsyslog.wait(6, id="stdout") if found["app"] == "web"]
+    assert daemon.stop() == 0
     assert Counter((found["input"], found["msg"]) for found in lines) == Counter(
         (kind, text) for kind in ("imudp", "imtcp", "imuxsock") for text in ('one [x] "q" \\ é', "two")
     )
