@@ -34,6 +34,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See argparse."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown.startswith("-") and unknown != message:
+            message += nearest(unknown.split()[0].partition("=")[0], self._option_string_actions)
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
