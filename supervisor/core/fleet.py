@@ -151,11 +151,8 @@ class Fleet:
                 self.services[name] = Service()
         self.removed.update(removed)
         self.leaving |= dict.fromkeys(removed)
-        self._draw_graph()
-
-    def _draw_graph(self) -> None:
         leaving = {name: self.specs[name] for name in self.removed}
-        self.graph = Graph(self.spec.services | leaving, leaving)
+        self.graph = Graph(spec.services | leaving, leaving)
 
     def bring_up(self, names: list[str], now: float) -> list[Effect]:
         """Start these. Who needs others goes first: it waits before the news comes that it need not."""
@@ -308,8 +305,7 @@ class Fleet:
             self.leaving.pop(name, None)
             del self.services[name], self.specs[name]
             self._rising.discard(name)
-        if gone:
-            self._draw_graph()
+            self.graph.forget(name)
 
     def release(self, now: float) -> list[Effect]:
         """Stop what a reload has removed, each when nobody is left that needs it."""

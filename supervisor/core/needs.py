@@ -53,6 +53,14 @@ class Graph:
                     self.needs.setdefault(name, []).append((other, need))
                     self.dependents.setdefault(other, []).append((name, need))
 
+    def forget(self, name: str) -> None:
+        """One is gone, and with it what it needed and that it was needed."""
+        for here, there in ((self.needs, self.dependents), (self.dependents, self.needs)):
+            for other, _ in here.pop(name, ()):
+                there[other] = [edge for edge in there[other] if edge[0] != name]
+                if not there[other]:
+                    del there[other]
+
     def above(self, name: str) -> list[str]:
         """All that need this one, directly or not; nobody stands behind one that it needs."""
         return self._closure(name, self.dependents)

@@ -78,15 +78,39 @@ def test_cycles_begin_with_who_is_defined_first() -> None:
     assert find_cycles({"z": ["c"], **five}) == [list("abcde")]
 
 
-@given(st.integers(0, 2**28 - 1))
-def test_closures_are_in_order(bits: int) -> None:
-    """Above and below a service nobody stands on the wrong side of anybody."""
-    names = "abcdefgh"
+def random_needs(names: str, bits: int) -> dict[str, dict[str, Need]]:
+    """Needs of these services, each of some of those before it: a bit says of each pair whether there is one."""
     pairs = [(a, b) for at, a in enumerate(names) for b in names[:at]]
     needs: dict[str, dict[str, Need]] = {name: {} for name in names}
     for number, (a, b) in enumerate(pairs):
         if bits >> number & 1:
             needs[a][b] = READY
+    return needs
+
+
+@given(st.integers(0, 2**28 - 1), st.sampled_from("abcdefgh"))
+def test_who_is_forgotten_was_never_there(bits: int, gone: str) -> None:
+    """The graph without one is the graph of the others."""
+    specs = {name: spec(name, needs=needs) for name, needs in random_needs("abcdefgh", bits).items()}
+    graph = Graph(specs)
+    graph.forget(gone)
+    others = Graph({name: specs[name] for name in specs if name != gone})
+    assert (graph.needs, graph.dependents) == (others.needs, others.dependents)
+
+
+def test_nobody_waits_for_who_leaves() -> None:
+    """Those who leave need what they needed, each other too; nobody who stays needs them."""
+    specs = {name: spec(name, needs=needs) for name, needs in random_needs("abc", 0b111).items()}
+    graph = Graph(specs, leaving="b")
+    assert {name: [other for other, _ in needs] for name, needs in graph.needs.items()} == {"b": ["a"], "c": ["a"]}
+    assert Graph(specs, leaving="abc").needs == Graph(specs).needs
+
+
+@given(st.integers(0, 2**28 - 1))
+def test_closures_are_in_order(bits: int) -> None:
+    """Above and below a service nobody stands on the wrong side of anybody."""
+    names = "abcdefgh"
+    needs = random_needs(names, bits)
     graph = Graph({name: spec(name, needs=needs[name]) for name in names})
     for name in names:
         below = graph.below(name)
