@@ -367,9 +367,12 @@ class Capture:
             self._journal.emit("error", "internal_error", where=where, error=str(error))
             chunk = b""
         if chunk:
-            lines = pipe.feed(chunk)
-            self.tally.add(pipe.service, len(lines), len(chunk))
-            self._dispatcher.take(pipe, lines, force=force)
+            count = 0 if force else self._dispatcher.take_block(pipe, chunk)
+            if not count:
+                lines = pipe.feed(chunk)
+                count = len(lines)
+                self._dispatcher.take(pipe, lines, force=force)
+            self.tally.add(pipe.service, count, len(chunk))
             if pipe.joiner is not None and pipe.joiner.holds:
                 self._hold(pipe)
         else:

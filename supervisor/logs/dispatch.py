@@ -83,6 +83,23 @@ class Dispatcher:
         else:
             self._listeners[service] = listener
 
+    def take_block(self, pipe: Pipe, chunk: bytes) -> int:
+        """Take the next bytes of a stream, if its lines can go to the log in one piece; how many lines, or 0."""
+        if self._journal.redactor is not None or self._listeners or self._sink.room <= 0 or self.tails.followed:
+            return 0
+        block = pipe.block(chunk)
+        if block is None:
+            return 0
+        count = self._journal.block(pipe.service, pipe.pid, pipe.stream, block, pipe.log)
+        if not count:
+            lines = block.split(b"\n")
+            self.take(pipe, lines)
+            return len(lines)
+        self.taken += count
+        lines = block.rsplit(b"\n", pipe.log.tail) if pipe.log.tail else []
+        self.tails.add((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())
+        return count
+
     def take(self, pipe: Pipe, lines: list[bytes], *, final: bool = False, force: bool = False) -> None:
         """Take the next lines of a stream.
 

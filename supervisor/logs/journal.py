@@ -166,6 +166,33 @@ class Journal:
             output.invalid = False
             self._tell_invalid(service, stream)
 
+    def block(self, service: str, pid: int, stream: str, block: bytes, log: ServiceLog) -> int:
+        r"""Write lines as :meth:`lines` does, given in one piece; none if they can't be written in one piece.
+
+        Args:
+            service: whose they are.
+            pid: the process that was given the stream.
+            stream: ``stdout`` or ``stderr``.
+            block: lines without ``\r`` at their ends, with ``\n`` between them.
+            log: what becomes of them: they stay text, and their level is not guessed.
+
+        Returns:
+            How many they were.
+        """
+        if self._plain or self._mirrors or self._early is not None:
+            return 0
+        if self._sink.lost:
+            self._tell_losses()
+        output = self._output or self._open_output()
+        made = output.block(timestamp(self._wall()), self.seq, (service, pid, stream), block, log)
+        if made is None:
+            return 0
+        data, count = made
+        self.seq += count
+        self._uncork()
+        self._sink.write(data, output=True)
+        return count
+
     def dropped(self, service: str, count: int) -> None:
         """Say that lines of a service were dropped before they became records; they take numbers all the same."""
         self.seq += count

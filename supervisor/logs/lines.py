@@ -4,6 +4,9 @@ r"""Bytes into lines: pure, in bounded memory, and the same whatever pieces the 
 :class:`Fragment` for all but the last of them, which is plain ``bytes``.
 """
 
+_LOOK, _SHORT = 1024, 32
+"""Lines of less than the latter on average, in so many bytes, make no block: their records are far larger."""
+
 
 class Fragment(bytes):
     """A piece of a line that goes on in the next message."""
@@ -41,6 +44,19 @@ class Splitter:
             lines = self._cut_all(lines)
             self._cut_rest(lines)
         return lines
+
+    def block(self, chunk: bytes) -> bytes | None:
+        r"""Take the next bytes, as :meth:`feed`, but give the complete lines in one piece, without the last newline.
+
+        None, and nothing taken, if there are none, if that is not all there is to it (for ``\r``, or a long line), or
+        if the first are so short that there are a great many.
+        """
+        data = self._rest + chunk if self._rest else chunk
+        end = -1 if self.within or len(data) > self._limit else data.rfind(b"\n")
+        if end < 0 or b"\r" in data or data.count(b"\n", 0, _LOOK) > _LOOK // _SHORT:
+            return None
+        self._rest = data[end + 1 :]
+        return data[:end]
 
     def flush(self) -> list[bytes]:
         """End the stream here; return its last line if that had no newline."""

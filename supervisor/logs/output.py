@@ -156,6 +156,20 @@ class OutputLines:
             lines += self._one(stamp, seq + len(lines), origin, message, log)
         return b"".join(lines), len(lines)
 
+    def block(self, stamp: str, seq: int, origin: Origin, block: bytes, log: ServiceLog) -> tuple[bytes, int] | None:
+        """Render lines as :meth:`render` does, given in one piece; None if they are not all short, valid and heard."""
+        level = level_of_stream(origin[2], log)
+        if origin in self._open or _SEPARATOR in block or not self._is_heard(level):
+            return None
+        if not no_longer(block, b"\n", self._short(origin)):
+            return None
+        try:
+            text = block.replace(b"\n", _SEPARATOR).decode()
+        except UnicodeDecodeError:
+            return None
+        texts = _ENCODER.encode(text)[1:-1].split(_SEPARATOR)
+        return alike(self._pattern(stamp, level, origin), seq + 1, texts), len(texts)
+
     def records(
         self,
         stamp: str,

@@ -6,7 +6,7 @@ gone. With the other two it is a queue of :data:`QUEUE` bytes, from which whole 
 
 from __future__ import annotations
 
-from supervisor.core.spec import Overflow, ServiceLog
+from supervisor.core.spec import JsonLines, Overflow, ServiceLog
 from supervisor.logs.lines import Fragment, Splitter
 
 TYPE_CHECKING = False
@@ -94,6 +94,25 @@ class Pipe:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; return the lines, and pieces of a long line, that are complete."""
         return self.splitter.feed(chunk if self.stripper is None else self.stripper.feed(chunk))
+
+    def block(self, chunk: bytes) -> bytes | None:
+        """Take the next bytes; give the lines in one piece, if they are for the log alone and nothing is done to them.
+
+        None, and nothing taken, otherwise.
+        """
+        log = self.log
+        if self.places or not self.to_log or self.queue or self.stripper is not None or self.joiner is not None:
+            return None
+        if (
+            self._cut
+            or self._torn
+            or self.dropped
+            or not self.waits
+            or log.json is not JsonLines.TEXT
+            or log.level.guess
+        ):
+            return None
+        return self.splitter.block(chunk)
 
     def flush(self) -> list[bytes]:
         """Nothing more will come, or not from the same process: the line that has no end, if there is one."""

@@ -32,6 +32,11 @@ class Tails:
         self._followers: list[_Following] = []
         self._arrived = 0
 
+    @property
+    def followed(self) -> bool:
+        """Whether somebody wants to see all lines."""
+        return bool(self._followers)
+
     def add(self, origin: tuple[str, int, str], messages: Sequence[bytes], log: ServiceLog, wall: float) -> None:
         """Take what a stream wrote.
 

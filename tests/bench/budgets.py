@@ -32,6 +32,10 @@ def _at_most(value: float, limit: float, unit: str) -> tuple[str, bool]:
     return f"{value:.2f} of {limit:.2f} {unit}", value <= limit
 
 
+def _at_least(value: float, limit: float, unit: str) -> tuple[str, bool]:
+    return f"{value:.2f} of {limit:.2f} {unit}", value >= limit
+
+
 def _start(form: str) -> Callable[[Tables], tuple[str, bool]]:
     def of(tables: Tables) -> tuple[str, bool]:
         bare = _figure(tables, "start", "interpreter -I -S")
@@ -106,6 +110,19 @@ def _latency(tables: Tables) -> tuple[str, bool]:
     return _at_most(_figure(tables, "latency", "pausevisor", "median_ms"), 0.5, "ms")
 
 
+def _lines(form: str, limit: float) -> Callable[[Tables], tuple[str, bool]]:
+    unit = "million_lines_a_second"
+    return lambda tables: _at_least(_figure(tables, "lines", f"pausevisor, {form}", unit), limit, "million a second")
+
+
+def _lines_against_s6(form: str) -> Callable[[Tables], tuple[str, bool]]:
+    def of(tables: Tables) -> tuple[str, bool]:
+        ours, theirs = (_figure(tables, "lines", f"{who}, {form}", "ns_a_line") for who in ("pausevisor", "s6-log"))
+        return _at_least(theirs / ours, 1, "x s6-log")
+
+    return of
+
+
 _BUDGETS: list[tuple[str, Callable[[Tables], tuple[str, bool]]]] = [
     ("start, single command: at most 4 x the bare interpreter", _start("pausevisor run --")),
     ("start, service: at most 4 x the bare interpreter", _start("pausevisor service")),
@@ -137,4 +154,8 @@ _BUDGETS: list[tuple[str, Callable[[Tables], tuple[str, bool]]]] = [
     ("lost TERM, single command: at most 1.5 x the bare interpreter", _window("pausevisor run --")),
     ("lost TERM, service: at most 1.5 x the bare interpreter", _window("pausevisor service")),
     ("event, kernel to stdout: median under 0.5 ms", _latency),
+    ("lines, plain: at least 1.5 million a second of CPU", _lines("to a pipe", 1.5)),
+    ("lines, plain, to a pipe: not below s6-log", _lines_against_s6("to a pipe")),
+    ("lines, plain, to a file: not below s6-log", _lines_against_s6("to a file")),
+    ("lines, JSON merged: at least 0.4 million a second of CPU", _lines("JSON merged, to a pipe", 0.4)),
 ]

@@ -1,8 +1,8 @@
 """`python -m tests.bench.lines`: how fast the log is. Nothing is asserted.
 
 Lines are measured from the children's pipe to a pipe that ``cat`` empties, the way they take in the daemon, by what
-becomes of them; in memory alone; and as whole programs, beside s6-log, multilog, svlogd and supervisord where these are
-installed. Events from ``emit`` to /dev/null. Each figure is the best of several rounds, since the machine is shared.
+becomes of them, and in memory alone; whole programs are compared by `python -m tests.bench lines`. Events from ``emit``
+to /dev/null. Each figure is the best of several rounds, since the machine is shared.
 """
 
 import os
@@ -18,17 +18,12 @@ from supervisor.logs.lines import Splitter
 from supervisor.logs.output import OutputLines
 from supervisor.logs.sink import Sink
 from supervisor.logs.structured import FORMATS, make_renderer
-from tests.bench.loggers import measure
+from tests.bench.loggers import JSON, PLAIN
 from tests.logs.support import turns
 
 ROUNDS = 7
 CHUNKS = 100
-PLAIN = b'10.0.0.1 - - [10/Oct/2026:13:55:36] "GET /index.html" 200 2326\n'
 TRACE = b"2026-10-10 13:55:36,123 - app.web - ERROR - no\n" + b'  File "/app/web.py", line 12, in handler\n' * 4
-JSON = (
-    b'{"timestamp":"2026-10-10T13:55:36.123456Z","level":"info","logger":"app.web","message":"request done",'
-    b'"method":"GET","path":"/index.html","status":200,"duration_ms":12.5}\n'
-)
 PINO = b'{"level":30,"time":1531171074631,"pid":657,"hostname":"web-1","msg":"hello world","n":[1,{"a":"b"}]}\n'
 _MERGE = ServiceLog(json=JsonLines.MERGE)
 
@@ -131,7 +126,6 @@ def main() -> None:
     for name, (line, log, hidden) in KINDS.items():
         count = CHUNKS * (line * (32768 // len(line))).count(b"\n")
         tell(f"pipe to pipe: {name}", count / best(through_pipes(line, log, hidden)))
-    measure(PLAIN, 3_000_000, 3, lambda name, a_second: tell(f"whole program, plain: {name}", a_second))
     for form in (None, *FORMATS):
         each = best(events(form)) / 5000
         sys.stdout.write(f"event, {form or 'no structlog':13} {each * 1e6:6.1f} microseconds\n")

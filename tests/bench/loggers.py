@@ -1,97 +1,144 @@
-"""What others take for a program's lines: whole programs, told to read as many lines, one after the other.
+"""What others take for a program's lines, and we: whole programs, as many lines for each, one after the other.
 
-Each is run twice, with lines and with none, and the difference in processor time counts: the start is not the lines',
-but the ``cat`` that feeds them is part of it, the same for all. What each makes of a line is its own affair: s6-log and
-multilog put a time before it, supervisord copies what comes and does not look for lines.
+Each is run twice, with lines and with none, and the difference in its own processor time counts: neither its start, nor
+the ``cat`` that feeds it, nor the one that reads what it writes to a pipe. What each makes of a line is its own affair:
+s6-log, multilog and svlogd put a time before it, we make a JSON object of it with time, service, pid, stream and
+number, and supervisord copies what comes and does not look for lines. Each figure is the best of several rounds, in
+which all take their turns, since the machine is shared.
 """
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from tests.helpers import settings
+from tests.bench.forms import Lab, Table
+from tests.helpers import procfs, settings
 
 Command = list[str]
+Form = Callable[[str, str], Command]
+"""Given a folder of its own and the file of lines, the command line, which reads them from stdin, or has a ``cat``."""
+
+PLAIN = b'10.0.0.1 - - [10/Oct/2026:13:55:36] "GET /index.html" 200 2326\n'
+JSON = (
+    b'{"timestamp":"2026-10-10T13:55:36.123456Z","level":"info","logger":"app.web","message":"request done",'
+    b'"method":"GET","path":"/index.html","status":200,"duration_ms":12.5}\n'
+)
+
+_COUNT = 2_000_000
+_ROTATION = "16000000"
+"""Bytes after which a file is rotated, by those who do it."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def found_loggers(folder: str, lines: str) -> dict[str, Command]:
-    """Those that are installed, and ours: by name, the command line that takes all lines of a file and then ends."""
-    feed = f"cat {lines}"
-    found = {
-        "s6-log": ["sh", "-c", f"{feed} | exec s6-log t 1"],
-        "multilog": ["sh", "-c", f"{feed} | exec multilog t s1000000 n2 {folder}/multilog"],
-        "svlogd": ["sh", "-c", f"mkdir -p {folder}/svlogd; {feed} | exec svlogd -t {folder}/svlogd"],
+def lines(lab: Lab) -> Table:
+    """Millions of lines a second of processor time, by each logger that is installed, to a pipe and to a file."""
+    rounds = max(3, lab.rounds // 4)
+    best: dict[str, float] = {}
+    where = "/dev/shm" if os.path.isdir("/dev/shm") else lab.folder
+    with tempfile.TemporaryDirectory(prefix="pausevisor-bench-", dir=where) as folder:
+        files = {kind: _filled(os.path.join(folder, kind), line) for kind, line in (("plain", PLAIN), ("JSON", JSON))}
+        none = _filled(os.path.join(folder, "none"), b"")
+        for _ in range(rounds):
+            for name, (kind, form) in _forms().items():
+                took = _seconds(form, folder, files[kind]) - _seconds(form, folder, none)
+                best[name] = min(best.get(name, took), took)
+    return {
+        name: {"million_lines_a_second": _COUNT / took / 1e6, "ns_a_line": took / _COUNT * 1e9}
+        for name, took in best.items()
     }
-    found = {name: command for name, command in found.items() if shutil.which(name)}
-    if shutil.which("supervisord"):
-        found["supervisord"] = ["supervisord", "--configuration", _supervisord(folder, feed)]
-    found["pausevisor"] = [sys.executable, "-I", "-m", "supervisor", "run", "-c", _ours(folder, feed)]
-    return found
 
 
-def _ours(folder: str, feed: str) -> str:
-    path = os.path.join(folder, "pausevisor.toml")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(settings.service("child", "sh", "-c", feed, restart="never"))
+def _forms() -> dict[str, tuple[str, Form]]:
+    forms: dict[str, tuple[str, Form]] = {
+        "pausevisor, to a pipe": ("plain", _ours()),
+        "s6-log, to a pipe": ("plain", lambda *_: ["s6-log", "t", "1"]),
+        "supervisord, to a pipe": ("plain", _supervisord("/dev/fd/1")),
+        "pausevisor, to a file": ("plain", _ours(to="log")),
+        "s6-log, to a file": ("plain", lambda folder, _: ["s6-log", "t", f"s{_ROTATION}", "n2", f"{folder}/log"]),
+        "multilog, to a file": ("plain", lambda folder, _: ["multilog", "t", f"s{_ROTATION}", "n2", f"{folder}/log"]),
+        "svlogd, to a file": ("plain", _svlogd),
+        "supervisord, to a file": ("plain", _supervisord("log")),
+        "pausevisor, JSON merged, to a pipe": ("JSON", _ours(json="merge")),
+    }
+    return {
+        name: form for name, form in forms.items() if name.startswith("pausevisor") or shutil.which(name.split(",")[0])
+    }
+
+
+def _filled(path: str, line: bytes) -> str:
+    with open(path, "wb") as file:
+        file.write(line * _COUNT)
     return path
 
 
-def _supervisord(folder: str, feed: str) -> str:
-    path = os.path.join(folder, "supervisord.conf")
-    lines = [
-        "[supervisord]",
-        "nodaemon=true",
-        "user=root",
-        f"logfile={folder}/log",
-        f"pidfile={folder}/pid",
-        f"childlogdir={folder}",
-        "[program:child]",
-        f"command=sh -c '{feed}; kill -TERM $PPID; sleep 30'",
-        "autorestart=false",
-        "startsecs=0",
-        "stdout_logfile=/dev/fd/1",
-        "stdout_logfile_maxbytes=0",
-    ]
+def _ours(to: str = "stdout", json: str = "text") -> Form:
+    def form(folder: str, path: str) -> Command:
+        text = settings.table("log", to=os.path.join(folder, to) if to != "stdout" else to)
+        text += settings.service("child", "cat", path, restart="never", log={"json": json})
+        return [sys.executable, "-I", "-m", "supervisor", "run", "-c", _written(folder, "pausevisor.toml", text)]
+
+    return form
+
+
+def _svlogd(folder: str, _: str) -> Command:
+    os.mkdir(f"{folder}/log")
+    _written(f"{folder}/log", "config", f"s{_ROTATION}\nn2\n")
+    return ["svlogd", "-t", f"{folder}/log"]
+
+
+def _supervisord(to: str) -> Form:
+    def form(folder: str, path: str) -> Command:
+        lines = [
+            "[supervisord]",
+            "nodaemon=true",
+            "user=root",
+            f"logfile={folder}/supervisord",
+            f"pidfile={folder}/pid",
+            f"childlogdir={folder}",
+            "[program:child]",
+            f"command=sh -c 'cat {path}; kill -TERM $PPID; sleep 30'",
+            "autorestart=false",
+            "startsecs=0",
+            f"stdout_logfile={os.path.join(folder, to)}",
+            f"stdout_logfile_maxbytes={_ROTATION if to == 'log' else 0}",
+        ]
+        return ["supervisord", "--configuration", _written(folder, "supervisord.conf", "\n".join(lines) + "\n")]
+
+    return form
+
+
+def _written(folder: str, name: str, text: str) -> str:
+    path = os.path.join(folder, name)
     with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write(text)
     return path
 
 
-def processor_seconds(command: Command) -> float:
-    """What the program and all that it started took."""
-    with reader() as sink:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, stdout=sink, stderr=subprocess.DEVNULL, check=False, timeout=120)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def _seconds(form: Form, folder: str, path: str) -> float:
+    """Processor time of the logger alone, without its children."""
+    with tempfile.TemporaryDirectory(dir=folder) as own, _reader() as sink, _writer(path) as source:
+        command = form(own, path)
+        with subprocess.Popen(command, stdin=source, stdout=sink, stderr=subprocess.DEVNULL) as logger:
+            os.waitid(os.P_PID, logger.pid, os.WEXITED | os.WNOWAIT)
+            return procfs.cpu_ticks(logger.pid) / _TICKS
 
 
 @contextlib.contextmanager
-def reader() -> Iterator[int]:
+def _reader() -> Iterator[int]:
     """A pipe that somebody empties."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as cat:
         assert cat.stdin is not None
         yield cat.stdin.fileno()
 
 
-def measure(line: bytes, count: int, rounds: int, tell: Callable[[str, float], object]) -> None:
-    """Tell how many lines each logger takes in a second of processor time: the best of several rounds, in turns."""
-    with tempfile.TemporaryDirectory(prefix="pausevisor-bench-", dir="/dev/shm") as folder:
-        many, none = os.path.join(folder, "lines"), os.path.join(folder, "none")
-        with open(many, "wb") as file:
-            file.write(line * count)
-        with open(none, "wb"):
-            pass
-        best: dict[str, float] = {}
-        for _ in range(rounds):
-            for name, with_lines in found_loggers(tempfile.mkdtemp(dir=folder), many).items():
-                without = found_loggers(tempfile.mkdtemp(dir=folder), none)[name]
-                took = processor_seconds(with_lines) - processor_seconds(without)
-                best[name] = min(best.get(name, took), took)
-        for name, took in best.items():
-            tell(name, count / took)
+@contextlib.contextmanager
+def _writer(path: str) -> Iterator[int]:
+    """A pipe that somebody fills with a file; for those who do not read it, it is closed at the end."""
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        yield cat.stdout.fileno()

@@ -111,6 +111,27 @@ def test_bytes_that_are_no_utf_8_are_cut_at_the_limit() -> None:
 
 
 @patient
+@given(chunked(), st.integers(4, 40), st.data())
+def test_blocks_are_the_same_lines(case: tuple[bytes, list[bytes]], limit: int, data: st.DataObject) -> None:
+    """Asked for the lines in one piece wherever one likes, they are the same, and so is what follows."""
+    splitter, other = Splitter(limit), Splitter(limit)
+    messages: list[bytes] = []
+    for chunk in case[1]:
+        block = splitter.block(chunk) if data.draw(st.booleans()) else None
+        messages += splitter.feed(chunk) if block is None else block.split(b"\n")
+        other.feed(chunk)
+        assert splitter.within == other.within
+    messages += splitter.flush()
+    assert [(bytes(message), type(message) is Fragment) for message in messages] == split([case[0]], limit)
+
+
+def test_no_block_of_a_great_many_lines() -> None:
+    """Whose records would be a hundred times as large."""
+    assert Splitter(65536).block(b"y\n" * 16384) is None
+    assert Splitter(65536).block(b"a line of the length that lines have\n" * 100) is not None
+
+
+@patient
 @given(st.lists(st.integers(0, 9)), st.integers(0, 9))
 def test_whether_a_line_is_longer(lengths: list[int], limit: int) -> None:
     """No line is longer than the limit if, and only if, the longest is not."""

@@ -11,6 +11,7 @@ from supervisor.core.spec import JsonLines, LineLevels, ServiceLog
 from supervisor.logs.dialects import DIALECTS
 from supervisor.logs.lines import Fragment, Splitter
 from supervisor.logs.output import OutputLines
+from supervisor.logs.pipes import PLAIN
 from supervisor.logs.structured import make_renderer
 from tests.logs.support import STAMP_TEXT, parse, patient
 
@@ -79,6 +80,32 @@ def test_the_bulk_and_the_single_way_agree(messages: list[bytes]) -> None:
     bulk = OutputLines(10_000_000).render(STAMP_TEXT, 0, ORIGIN, messages)
     single = OutputLines(400 * 6 + 300).render(STAMP_TEXT, 0, ORIGIN, messages)
     assert bulk == single
+
+
+@patient
+@given(
+    st.lists(
+        st.one_of(_AWKWARD, st.text(st.characters(codec="utf-8", exclude_characters="\n")).map(str.encode)), min_size=1
+    ),
+    st.sampled_from([400, 16384]),
+    st.sampled_from(["info", "error"]),
+    st.sampled_from(["native", "ecs"]),
+)
+def test_a_block_is_its_lines(messages: list[bytes], limit: int, least: str, schema: str) -> None:
+    """Rendered in one piece, if they can be, lines are the same bytes."""
+    lines = OutputLines(limit, schema=schema, least=least)
+    found = lines.block(STAMP_TEXT, 997, ORIGIN, b"\n".join(messages), PLAIN)
+    expected = lines.render(STAMP_TEXT, 997, ORIGIN, messages)
+    assert found in (expected, None)
+    if limit == 16384 and least == "info" and b"\x7f" not in b"".join(messages) and not lines.invalid:
+        assert found == expected
+
+
+def test_no_block_in_the_middle_of_a_line() -> None:
+    """While a split message goes on, what comes is its next part."""
+    lines = OutputLines(1000)
+    render(lines, [Fragment(b"a" * 1500)])
+    assert lines.block(STAMP_TEXT, 9, ORIGIN, b"end", PLAIN) is None
 
 
 @patient

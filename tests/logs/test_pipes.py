@@ -118,3 +118,23 @@ def test_lines_are_dropped_as_a_whole_and_counted(
     expected = [(pieces + 1) * (size + 3) for pieces, size in shapes]
     cut = sum(length < expected[number] for number, length in zip(numbers, whole, strict=True))
     assert len(shapes) - len(lines) + cut == made.dropped
+
+
+@pytest.mark.parametrize("overflow", [Overflow.DROP_OLDEST, Overflow.DROP_NEWEST])
+def test_no_block_while_something_of_a_stream_was_lost(overflow: Overflow) -> None:
+    """Not even by other settings: what was dropped is told first, and the rest of a line that was cut is no line."""
+    line = b"a line of the length that lines have\n"
+    made = pipe(Overflow.BLOCK)
+    assert made.block(line) == line[:-1]
+    made = pipe(overflow)
+    made.closed([Fragment(b"begun")])
+    made.enqueue([Fragment(b"dropped")], -1)
+    made.log = ServiceLog()
+    assert made.block(line) is None
+    made.dropped = 0
+    assert made.block(line) is None
+    assert made.admit(made.feed(b"rest\n" + line)) == [line[:-1]]
+    assert made.block(line) is None
+    made.queue = None
+    assert made.closed([b"next"]) == [b"", b"next"]
+    assert made.block(line) == line[:-1]
