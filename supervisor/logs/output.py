@@ -142,7 +142,8 @@ class OutputLines:
         Returns:
             The lines, and how many they are.
         """
-        if origin not in self._open:
+        # a piece is short when most of it was a secret; those of one line are at an end of what is read together
+        if origin not in self._open and Fragment not in (type(messages[0]), type(messages[-1])):
             short = self._short(origin)
             joined = _SEPARATOR.join(messages)
             if log.json is JsonLines.TEXT or not (joined[:1] == b"{" or _OBJECT in joined):

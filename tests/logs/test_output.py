@@ -142,6 +142,22 @@ def test_one_long_line_among_many() -> None:
         assert {record["message"][:1] for record in records if "part" in record} == {"x"}
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_short_piece_is_a_piece(cut: int) -> None:
+    """Of a long line that was a secret little is left; it is one line all the same, read at once or not."""
+    messages = [Fragment(b"token="), b"[redacted]", b"after"]
+    lines = OutputLines(16384)
+    records: list[dict[str, Any]] = []
+    for part in filter(None, (messages[:cut], messages[cut:])):
+        data, _ = lines.render(STAMP_TEXT, len(records), ORIGIN, part)
+        records += parse(data)
+    assert [(record["message"], record.get("part"), record.get("parts")) for record in records] == [
+        ("token=", 1, None),
+        ("[redacted]", 2, 2),
+        ("after", None, None),
+    ]
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_line_that_is_not_written_is_not_written_to_its_end(as_json: bool) -> None:
     """The level of a long line is that of its first piece, whatever the next ones look like."""
