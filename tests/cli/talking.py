@@ -79,7 +79,12 @@ class Talker:
 class Running:
     """A program that runs on a terminal of its own, or on pipes.
 
+    It has its keys from one terminal, the one that controls it, and writes to another: when the leader of a session
+    ends, as which the program runs here, the kernel throws away what its terminal has not handed over yet.
+
     Attributes:
+        keyboard: what the terminal of its keys shows: their echo, and what a shell draws there.
+        terminal: what it writes to the other one.
         out: what it writes to standard output.
         err: what it writes to standard error; the same where both are the terminal.
     """
@@ -87,28 +92,32 @@ class Running:
     def __init__(
         self, command: list[str], variables: Mapping[str, str], where: tuple[Where, Where], size: tuple[int, int]
     ) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self._keys, keyboard = pty.openpty()
+        self._shown, theirs = pty.openpty()
+        self.resize(*size)
         kept = {key: text for key, text in environment().items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *command],
-            stdin=theirs,
+            stdin=keyboard,
             stdout=theirs if where[0] == "terminal" else subprocess.PIPE,
             stderr=theirs if where[1] == "terminal" else subprocess.PIPE,
             env={**kept, **variables},
         )
+        os.close(keyboard)
         os.close(theirs)
-        self.terminal = Stream(self._ours)
+        self.keyboard = Stream(self._keys)
+        self.terminal = Stream(self._shown)
         self.out = self.terminal if self.process.stdout is None else Stream(os.dup(self.process.stdout.fileno()))
         self.err = self.terminal if self.process.stderr is None else Stream(os.dup(self.process.stderr.fileno()))
 
     def press(self, keys: str) -> None:
         """Type on the terminal."""
-        os.write(self._ours, keys.encode())
+        os.write(self._keys, keys.encode())
 
     def resize(self, width: int, height: int) -> None:
-        """Give the terminal another size."""
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        """Give the terminal another size; who is controlled by it is sent WINCH."""
+        for terminal in (self._shown, self._keys):
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def wait_for(self, text: str, stream: Stream | None = None) -> None:
         """Wait until it has written the text, whatever colours are in it where it has none itself."""
@@ -143,7 +152,7 @@ class Running:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(PATIENCE)
-        for stream in {id(one): one for one in (self.terminal, self.out, self.err)}.values():
+        for stream in {id(one): one for one in (self.keyboard, self.terminal, self.out, self.err)}.values():
             stream.close()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:

@@ -135,7 +135,7 @@ def test_in_zsh(shell: dict[str, str]) -> None:
     shell["ZDOTDIR"] = shell["SCRIPTS"]
     running = Running(["zsh", "-i"], {**shell, "TERM": "dumb"}, ("terminal", "terminal"), (200, 50))
     try:
-        running.wait_for("ready> ")
+        running.wait_for("ready> ", running.keyboard)
         cases = (
             ("pausevisor shutd\t", "shutdown"),
             ("pausevisor stop da\t", "database"),
@@ -148,10 +148,10 @@ def test_in_zsh(shell: dict[str, str]) -> None:
         )
         for number, (typed, expected) in enumerate(cases):
             running.press(typed)
-            running.wait_for(expected)
+            running.wait_for(expected, running.keyboard)
             running.press(f"\x15print -r -- 'over'-{number}\r")  # as typed it has quotes: only what is printed has none
             running.wait_for(f"over-{number}")
-            running.terminal.raw.clear()
+            running.keyboard.raw.clear()
     finally:
         running.press("\x15exit\r")
         running.end()
