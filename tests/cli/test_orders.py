@@ -329,6 +329,36 @@ def test_interrupted_in_a_pipe(talk: Talking) -> None:
     say("kill", "stubborn")
 
 
+def test_several_are_stopped_against_their_needs(talk: Talking) -> None:
+    """Nobody before those that need it, also by way of a task that has done its work and of a service not named."""
+    slow = "trap 'sleep 0.3; exit' TERM; echo armed; while :; do sleep 0.05; done"
+    daemon, say = talk(
+        QUIET,
+        service("db", "sleep", "1000"),
+        service("schema", "true", kind="task", needs=["db"]),
+        service("app", "sh", "-c", slow, needs={"schema": "completed"}, replicas=2),
+        service("proxy", "sh", "-c", slow, needs=["app"]),
+    )
+    daemon.wait_events(3, "output", message="armed")
+    assert say("stop", "--all").code == 0
+    assert set(states(say).values()) == {"stopped", "completed"}
+    seqs = {one["service"]: one["seq"] for one in daemon.events("service_state_changed", to="stopping")}
+    ends = {one["service"]: one["seq"] for one in daemon.events("service_state_changed", to="stopped")}
+    assert ends["proxy"] < min(seqs["app#1"], seqs["app#2"])
+    assert max(ends["app#1"], ends["app#2"]) < seqs["db"]
+
+
+def test_what_is_late_keeps_what_it_needs(talk: Talking) -> None:
+    """Whoever is not down in time has what it needs left to it; a service that nobody named goes on."""
+    late = service("late", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", needs=["db"])
+    daemon, say = talk(QUIET, DB, late, service("needy", "sleep", "1000", needs=["late"]))
+    daemon.wait_line("armed")
+    found = say.json("stop", "late", "db", "--timeout", "300ms", code=1)
+    assert {one["service"]: one["outcome"] for one in found["results"]} == {"late": "late", "db": "untouched"}
+    assert states(say) == {"db": "running", "late": "stopping", "needy": "running"}
+    assert say("kill", "late").code == 0
+
+
 @pytest.mark.parametrize("shown", ["terminal", "pipe"])
 def test_the_daemon_dies_in_the_middle(talk: Talking, shown: str) -> None:
     """A clear message and the exit code of no daemon."""

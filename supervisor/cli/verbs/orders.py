@@ -1,4 +1,8 @@
-"""``pausevisor start``, ``stop``, ``restart`` and ``kill``."""
+"""``pausevisor start``, ``stop``, ``restart`` and ``kill``.
+
+Several services are stopped against the order of their needs, as at the daemon's end: a database is told when those
+that work with it are down. The order is kept here, in rounds; an order to the daemon is about one service.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from supervisor.cli.results import report, some
 from supervisor.cli.screen import look
 from supervisor.cli.talk import say
 from supervisor.cli.waiting import AT_ONCE, Outcome, Target, Waiting
+from supervisor.core.needs import layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +34,8 @@ def order(call: Call) -> int:
     if not listed:
         say("there are no services")
     rounds = _rounds(call, listed, meant)
-    if not call.waits or (len(meant) > AT_ONCE and call.command in _REPEATABLE):
-        for target in (target for targets in rounds for target in targets):
-            asking.post(client, target.path)
+    if not call.waits:
+        _give(client, [target for targets in rounds for target in targets])
     outcomes = _wait(call, client, rounds, meant) if call.waits else {}
     other = Outcome("untouched" if call.waits else "accepted")
     ordered = {one["name"]: outcomes.get(one["name"], other) for one in meant}
@@ -40,6 +44,8 @@ def order(call: Call) -> int:
 
 def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[list[Target]]:
     """The orders, in rounds: one begins when all of the one before is done."""
+    if call.command == "stop":
+        return _against_needs(listed, {one["name"]: _target("stop", one["name"], (one["name"],)) for one in meant})
     if not call.rolling:
         return [[_target(call.command, one["name"], (one["name"],)) for one in meant]]
     rounds: list[list[Target]] = []
@@ -51,6 +57,24 @@ def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[lis
     return rounds
 
 
+def _against_needs(listed: list[Service], targets: dict[str, Target]) -> list[list[Target]]:
+    """Nobody before those that need it, be it by way of others that are not meant."""
+    instances: dict[str, list[str]] = {}
+    for one in listed:
+        instances.setdefault(one["base"], []).append(one["name"])
+    dependents: dict[str, list[str]] = {one["name"]: [] for one in listed}
+    for one in listed:
+        for needed in (name for base in one["needs"] for name in instances.get(base, ())):
+            dependents[needed].append(one["name"])
+    rounds = [[targets[name] for name in layer if name in targets] for layer in layers(dependents)]
+    return [targets for targets in rounds if targets]
+
+
+def _give(client: Client, targets: list[Target]) -> None:
+    for target in targets:
+        asking.post(client, target.path)
+
+
 def _wait(call: Call, client: Client, rounds: list[list[Target]], meant: list[Service]) -> dict[str, Outcome]:
     progress = Progress(look(2), {one["name"]: one["state"] for one in meant})
     waiting = Waiting(client, progress, call.timeout)
@@ -59,6 +83,8 @@ def _wait(call: Call, client: Client, rounds: list[list[Target]], meant: list[Se
     try:
         for targets in rounds:
             begun |= dict.fromkeys(name for target in targets for name in target.names)
+            if len(targets) > AT_ONCE and call.command in _REPEATABLE:
+                _give(client, targets)
             waiting.run(targets)
             if any(outcome.word != "done" for outcome in waiting.outcomes.values()):
                 break
