@@ -30,6 +30,8 @@ CLIENTS = {
     "restart": "stop and start services, all at once or one by one",
     "kill": "end services by KILL; they stay down",
     "signal": "send services a signal",
+    "freeze": "let services stand still, with all they have started",
+    "thaw": "let services go on that were frozen",
     "scale": "change how many instances of a service there are",
     "reload": "read the configuration again, or show what that would change",
     "logs": "show what services have written, and follow it",

@@ -177,6 +177,11 @@ def _add_order(until: str) -> Callable[[argparse.ArgumentParser], None]:
     return add
 
 
+def _add_named(parser: argparse.ArgumentParser) -> None:
+    _add_names(parser, everything=True)
+    _add_json(parser)
+
+
 def _add_restart(parser: argparse.ArgumentParser) -> None:
     _add_order("they are up again")(parser)
     parser.add_argument(
@@ -270,6 +275,8 @@ ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "restart": _add_restart,
     "kill": _add_order("they are down"),
     "signal": _add_signal,
+    "freeze": _add_named,
+    "thaw": _add_named,
     "scale": _add_scale,
     "reload": _add_reload,
     "logs": _add_logs,
@@ -279,4 +286,4 @@ ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "completion": _add_completion,
 }
 
-_ORDERS = ("start", "stop", "restart", "kill", "signal")
+_ORDERS = ("start", "stop", "restart", "kill", "signal", "freeze", "thaw")

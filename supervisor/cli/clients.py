@@ -44,10 +44,10 @@ def _carry_out(call: Call) -> int:
             from supervisor.cli.verbs.scale import scale
 
             return scale(call)
-        case "signal":
-            from supervisor.cli.verbs.signalling import signal
+        case "signal" | "freeze" | "thaw":
+            from supervisor.cli.verbs.signalling import freeze, signal
 
-            return signal(call)
+            return (signal if call.command == "signal" else freeze)(call)
         case "reload":
             from supervisor.cli.verbs.reload import reload
 

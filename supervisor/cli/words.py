@@ -45,7 +45,7 @@ def style(service: Service) -> str:
     """Name of the style in which the state is shown."""
     if service.get("healthy") is False:
         return "bad"
-    if service["suspended"]:
+    if service["suspended"] or service["frozen"]:
         return "busy"
     return "rest" if _is_between_runs(service) else STYLE.get(service["state"], "")
 
@@ -85,6 +85,8 @@ def _reason(service: Service) -> str:
 
 
 def _of_its_process(service: Service) -> str:
+    if service["frozen"]:
+        return "frozen by order"
     if service["suspended"]:
         return "stopped by a signal, and waits for SIGCONT"
     if service["state"] == "starting":

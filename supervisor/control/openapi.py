@@ -124,6 +124,26 @@ PATHS: dict[str, Schema] = {
             requestBody={"required": True, "content": {_JSON: {"schema": ref("SignalOrder")}}},
         ),
     },
+    "/v1/services/{name}/freeze": {
+        "parameters": [_NAME],
+        "post": _operation(
+            "freeze_service",
+            "Let nothing in the control group of a service run, and judge nothing of it meanwhile",
+            {
+                200: _answer("It stands still", ref("Accepted")),
+                404: _NO_SERVICE,
+                409: _problem("There is no process, or no control group of its own"),
+            },
+        ),
+    },
+    "/v1/services/{name}/thaw": {
+        "parameters": [_NAME],
+        "post": _operation(
+            "thaw_service",
+            "Let a service go on that was frozen; nothing where it was not",
+            {200: _answer("It goes on", ref("Accepted")), 404: _NO_SERVICE},
+        ),
+    },
     "/v1/services/{name}/scale": {
         "parameters": [_NAME],
         "post": _operation(

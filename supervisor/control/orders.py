@@ -93,18 +93,43 @@ class Orders:
             self._driver.handle(_EVENTS[verb](name))
         return attempts
 
-    def signal(self, names: Iterable[str], signal: int, scope: StopScope | None) -> None:
+    def signal(self, names: Sequence[str], signal: int, scope: StopScope | None) -> None:
         """Send a signal to these services.
 
         Raises:
             ProblemError: 409, one of them has no process; nobody is sent anything.
         """
+        self._need_processes(names, "signal")
+        for name in names:
+            self._driver.handle(ev.SignalRequested(name, signal, scope))
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Let services stand still, each with all that is in its control group.
+
+        Raises:
+            ProblemError: 409, one of them has no process, or no control group that can be frozen; those before it are.
+        """
+        self._need_processes(names, "freeze")
+        for name in names:
+            self._driver.handle(ev.FreezeRequested(name))
+            if not self._driver.fleet.services[name].frozen:
+                raise ProblemError(
+                    409,
+                    f"{name} can't be frozen: it needs a control group of its own (cgroup = true in its configuration, "
+                    "where cgroup v2 can be written); STOP as a signal stops what lets itself be stopped",
+                    services=[name],
+                )
+
+    def thaw(self, names: Iterable[str]) -> None:
+        """Let services go on that were frozen; nothing where one is not."""
+        for name in names:
+            self._driver.handle(ev.ThawRequested(name))
+
+    def _need_processes(self, names: Iterable[str], purpose: str) -> None:
         services = self._driver.fleet.services
         without = [name for name in names if services[name].pid is None]
         if without:
-            raise ProblemError(409, f"there is no process to signal: {', '.join(without)}", services=without)
-        for name in names:
-            self._driver.handle(ev.SignalRequested(name, signal, scope))
+            raise ProblemError(409, f"there is no process to {purpose}: {', '.join(without)}", services=without)
 
     def scale(self, base: str, count: int) -> tuple[dict[str, int], dict[str, int]]:
         """Have another number of instances of a replicated service.

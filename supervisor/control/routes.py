@@ -56,6 +56,8 @@ def _api_routes(subject: Subject) -> Sequence[BaseRoute]:
         Route(one, services.one),
         *[Route(f"{one}/{verb}", services.order(verb), methods=["POST"]) for verb in VERBS],
         Route(f"{one}/signal", services.signal, methods=["POST"]),
+        Route(f"{one}/freeze", services.freeze, methods=["POST"]),
+        Route(f"{one}/thaw", services.thaw, methods=["POST"]),
         Route(f"{one}/scale", services.scale, methods=["POST"]),
         Route(f"{one}/rolling-restart", services.rolling, methods=["POST"]),
         Route("/v1/events", following.events),

@@ -73,6 +73,7 @@ SERVICE = object_(
         "cpu_s": maybe("number", "CPU time of its process and the children it waited for, seconds", minimum=0),
         "rss_bytes": maybe("integer", "resident memory of its process", minimum=0),
         "suspended": maybe("boolean", "whether a signal has stopped its process, which waits for SIGCONT"),
+        "frozen": is_("boolean", "whether nothing in its control group runs, by order"),
         "status_text": maybe("string", "what it says of itself; sd_notify(3)"),
         "next_run": maybe("string", "when a scheduled service runs next"),
         "needs": list_(STRING, "the services it needs"),

@@ -83,6 +83,18 @@ class Services:
         sent = {"signal": number, "signal_name": signal_name(number)}
         return json_response({**self._accepted(request, names), **sent})
 
+    async def freeze(self, request: Request) -> Response:
+        """Let a service stand still."""
+        names = self._subject.orders.resolve(request.path_params["name"])
+        self._subject.orders.freeze(names)
+        return json_response(self._accepted(request, names))
+
+    async def thaw(self, request: Request) -> Response:
+        """Let it go on."""
+        names = self._subject.orders.resolve(request.path_params["name"])
+        self._subject.orders.thaw(names)
+        return json_response(self._accepted(request, names))
+
     async def scale(self, request: Request) -> Response:
         """Have more or fewer instances of a replicated service."""
         wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")

@@ -53,6 +53,7 @@ def service_view(fleet: Fleet, name: str) -> View:
         **_times(service),
         **_last_end(service),
         **_usage(service),
+        "frozen": service.frozen,
         "status_text": service.status_text or None,
         "next_run": service.next_run,
         "needs": list(spec.needs),

@@ -25,6 +25,18 @@ class SendSignal(Record):
     wake: bool = False
 
 
+class Freeze(Record):
+    """Let nothing in the service's control group run; answered by ``Frozen`` where that can be done."""
+
+    service: str
+
+
+class Thaw(Record):
+    """Let the service's control group run again."""
+
+    service: str
+
+
 class SignalDescendants(Record):
     """Signal every process that descends from the daemon; KILL is answered by ``DescendantsKilled``."""
 
@@ -72,6 +84,8 @@ class Finish(Record):
 Effect = (
     Spawn
     | SendSignal
+    | Freeze
+    | Thaw
     | SignalDescendants
     | Report
     | NotifyManager

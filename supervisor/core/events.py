@@ -61,6 +61,24 @@ class KillRequested(Record):
     service: str
 
 
+class FreezeRequested(Record):
+    """Somebody wants the service to stand still, with all it has started."""
+
+    service: str
+
+
+class Frozen(Record):
+    """The kernel was told to let nothing of the service's control group run."""
+
+    service: str
+
+
+class ThawRequested(Record):
+    """Somebody wants the service to go on."""
+
+    service: str
+
+
 class ProcessSpawned(Record):
     """The program was executed."""
 
@@ -166,6 +184,9 @@ ServiceEvent = (
     | RestartRequested
     | ReloadRequested
     | KillRequested
+    | FreezeRequested
+    | Frozen
+    | ThawRequested
     | ProcessSpawned
     | SpawnFailed
     | ProcessExited

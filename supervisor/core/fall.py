@@ -4,7 +4,7 @@ from supervisor.core import events as ev
 from supervisor.core.effects import Report, SendSignal
 from supervisor.core.policy import limit_reached, recent_restarts, restart_delay, transient_delay, wants_restart
 from supervisor.core.record import replace
-from supervisor.core.rise import launch, skipped, wait_for_schedule
+from supervisor.core.rise import launch, skipped, thawed, wait_for_schedule
 from supervisor.core.service import Context, ImpossibleTransitionError, Service, succeeded
 from supervisor.core.signals import SIGKILL, SIGTERM
 from supervisor.core.spec import Kind, Overlap, ServiceSpec
@@ -71,7 +71,8 @@ def _why_it_ended(spec: ServiceSpec, service: Service, status: int) -> Reason:
 
 def _without_process(service: Service, status: int, *, success: bool) -> Service:
     code = 0 if success else shell_code(status) or 1
-    return replace(service, pid=None, status=status, exit_code=code, deadline=None, stop_by=None)
+    ended = replace(service, pid=None, status=status, exit_code=code, deadline=None, stop_by=None)
+    return replace(ended, frozen=False, held=None)
 
 
 def _run_over(context: Context, service: Service, reason: Reason) -> "Step":
@@ -166,12 +167,13 @@ def restart(context: Context, service: Service, event: ev.RestartRequested) -> "
 
 def begin_stop(context: Context, service: Service, signal: int) -> "Step":
     """The signal and the deadline; reason, ending and what is wanted are set already."""
-    stopping = replace(service, state=State.STOPPING)
+    stopping = replace(service, state=State.STOPPING, frozen=False, held=None)
     deadline = context.now + context.spec.stop_timeout
     deadline = deadline if service.stop_by is None else min(deadline, service.stop_by)
     if deadline <= context.now:
         return kill(context, stopping, None)
-    return replace(stopping, deadline=deadline), (_signal(context, service, signal, wake=True),)
+    effects = (_signal(context, service, signal, wake=True),)  # which thaws it as well
+    return replace(stopping, deadline=deadline), (thawed(context, service), *effects) if service.frozen else effects
 
 
 def stop_again(context: Context, service: Service, event: ev.StopRequested) -> "Step":

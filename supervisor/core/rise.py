@@ -1,7 +1,7 @@
-"""Transitions on the way up: started, waiting for needs or for the time, spawned, ready, and what it says meanwhile."""
+"""Transitions on the way up: started, waiting for needs or for the time, spawned, ready; and frozen on the way."""
 
 from supervisor.core import events as ev
-from supervisor.core.effects import Report, SendSignal, Spawn
+from supervisor.core.effects import Freeze, Report, SendSignal, Spawn, Thaw
 from supervisor.core.probes import describe
 from supervisor.core.record import replace
 from supervisor.core.service import Context, Service, is_running_at_once
@@ -58,6 +58,8 @@ def spawn(context: Context, service: Service, reason: Reason) -> "Step":
         healthy=True,
         reloading=False,
         reload_due=False,
+        frozen=False,
+        held=None,
         status_text="",
     )
     return starting, (Spawn(context.spec.name, starting.attempt),)
@@ -88,6 +90,8 @@ def spawned(context: Context, service: Service, event: ev.ProcessSpawned) -> "St
 def running(context: Context, service: Service, reason: Reason) -> "Step":
     """Ready; the watchdog begins."""
     watchdog = context.spec.watchdog
+    if service.frozen:  # what makes it ready was on its way already
+        return replace(service, state=State.RUNNING, reason=reason, held=watchdog), ()
     deadline = None if watchdog is None else context.now + watchdog
     return replace(service, state=State.RUNNING, reason=reason, deadline=deadline), ()
 
@@ -128,6 +132,34 @@ def _reload_signal(context: Context, service: Service) -> "tuple[Effect, ...]":
     if signal is None or service.pid is None:
         return ()
     return (SendSignal(context.spec.name, service.pid, signal, StopScope.PROCESS),)
+
+
+def freeze(context: Context, service: Service, _: ev.FreezeRequested) -> "Step":
+    """The order to stand still; it does when the kernel has taken it."""
+    if service.pid is None or service.frozen:
+        return service, ()
+    return service, (Freeze(context.spec.name),)
+
+
+def frozen(context: Context, service: Service, _: ev.Frozen) -> "Step":
+    """It stands still, and so does its time: nobody who can't move is late, silent or unhealthy."""
+    held = None if service.deadline is None else max(0.0, service.deadline - context.now)
+    still = replace(service, frozen=True, held=held, deadline=None)
+    return still, (Report("info", "service_frozen", {"service": context.spec.name, "pid": service.pid}),)
+
+
+def thaw(context: Context, service: Service, _: ev.ThawRequested) -> "Step":
+    """It goes on where it stood, and its deadlines with it."""
+    if not service.frozen:
+        return service, ()
+    deadline = None if service.held is None else context.now + service.held
+    moving = replace(service, frozen=False, held=None, deadline=deadline)
+    return moving, (Thaw(context.spec.name), thawed(context, service))
+
+
+def thawed(context: Context, service: Service) -> Report:
+    """The record that it goes on."""
+    return Report("info", "service_thawed", {"service": context.spec.name, "pid": service.pid})
 
 
 def run_planned(_: Context, service: Service, event: ev.RunPlanned) -> "Step":

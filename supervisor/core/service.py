@@ -43,6 +43,8 @@ class Service(Record):
         healthy: its health probes don't say otherwise.
         reloading: the service said that it reads its configuration again.
         reload_due: it is to be told to, as soon as it is ready.
+        frozen: nothing in its control group runs, by order.
+        held: seconds that its deadline was away when it was frozen; None where it had none.
         status_text: what the service said of itself, sd_notify(3).
         run_at: the time that the present or last run of a scheduled service was planned for, as its schedule writes it.
         next_run: the same for the next one.
@@ -68,6 +70,8 @@ class Service(Record):
     healthy: bool = True
     reloading: bool = False
     reload_due: bool = False
+    frozen: bool = False
+    held: float | None = None
     status_text: str = ""
     run_at: str | None = None
     next_run: str | None = None

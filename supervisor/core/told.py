@@ -56,7 +56,7 @@ def _told_ready(context: Context, service: Service, event: ev.Notified) -> "Step
 def _told_alive(context: Context, service: Service, event: ev.Notified) -> "Step":
     if event.trigger and service.state is not State.STOPPING:
         return watchdog_expired(context, service, event)
-    if not event.watchdog or service.state is not State.RUNNING or context.spec.watchdog is None:
+    if not event.watchdog or service.state is not State.RUNNING or context.spec.watchdog is None or service.frozen:
         return service, ()
     # an extension that was granted stands
     return replace(service, deadline=max(service.deadline or 0.0, context.now + context.spec.watchdog)), ()

@@ -98,6 +98,14 @@ EVENTS: dict[str, Event] = {
             "scope": string("whom it reaches", values=("process", "group", "tree")),
         },
     ),
+    "service_frozen": Event(
+        "Nothing in the control group of a service runs any more, by order; nobody judges it meanwhile.",
+        {"service": SERVICE, "pid": PID},
+    ),
+    "service_thawed": Event(
+        "A service that was frozen goes on, by order or because it is to end.",
+        {"service": SERVICE, "pid": PID},
+    ),
     "service_state_changed": Event(
         "A service went from one state to another.",
         {

@@ -51,6 +51,7 @@ class ControlGroups:
         self._unavailable = False
         self._groups: dict[str, str] = {}
         self._leaving: set[str] = set()
+        self._frozen: set[str] = set()
 
     # -- a service's life ----------------------------------------------------------------------------------------
 
@@ -74,6 +75,8 @@ class ControlGroups:
 
     def left(self, name: str) -> None:
         """The service's main process has ended: its group is removed as soon as nobody is in it."""
+        if name in self._frozen:
+            self.thaw(name)  # what the process has left would stand there for ever
         if name in self._groups:
             self._leaving.add(name)
             self._remove(name)
@@ -129,8 +132,19 @@ class ControlGroups:
             return False
         return True
 
+    def freeze(self, name: str) -> None:
+        """Let nothing in the service's group run, without its noticing; KILL still kills it.
+
+        Raises:
+            LookupError: it has no group.
+            OSError: as the kernel says.
+        """
+        write(f"{self._groups[name]}/cgroup.freeze", "1")
+        self._frozen.add(name)
+
     def thaw(self, name: str) -> None:
-        """Let a group run again that somebody has frozen; nothing where it has no group, or is not frozen."""
+        """Let a group run again, whoever has frozen it; nothing where it has no group, or is not frozen."""
+        self._frozen.discard(name)
         try:
             write(f"{self._groups[name]}/cgroup.freeze", "0")
         except (LookupError, OSError):

@@ -257,6 +257,8 @@ class Driver:
                 return self._spawn(effect)
             case fx.SendSignal():
                 self._send_signal(effect)
+            case fx.Freeze() | fx.Thaw():
+                return self._freeze_or_thaw(effect)
             case fx.SignalDescendants():
                 return self._signal_descendants(effect.signal)
             case fx.NotifyManager():
@@ -309,6 +311,22 @@ class Driver:
         symbol = errno.errorcode.get(error.number, str(error.number))
         self._say("error", "child_spawn_failed", service=name, stage=error.stage, errno=symbol, error=str(error))
         return ev.SpawnFailed(name, error.exit_code, error.transient)
+
+    def _freeze_or_thaw(self, effect: fx.Freeze | fx.Thaw) -> ev.Event | None:
+        groups, name = self._out.groups, effect.service
+        if groups is None:
+            return None
+        if isinstance(effect, fx.Thaw):
+            groups.thaw(name)
+            return None
+        try:
+            groups.freeze(name)
+        except LookupError:
+            return None  # it has no group: whoever ordered it is told
+        except OSError as error:
+            self._say("warning", "supervisor_warning", service=name, message=f"{name} cannot be frozen: {error}")
+            return None
+        return ev.Frozen(name)
 
     def _send_signal(self, effect: fx.SendSignal) -> None:
         if effect.signal == SIGKILL:

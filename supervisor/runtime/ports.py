@@ -125,6 +125,14 @@ class Groups(Protocol):
     def kill(self, name: str) -> bool:
         """KILL all that is in the service's group, at once; False where it has no group."""
 
+    def freeze(self, name: str) -> None:
+        """Let nothing in the service's group run.
+
+        Raises:
+            LookupError: it has no group.
+            OSError: as the kernel says.
+        """
+
     def thaw(self, name: str) -> None:
         """Let a frozen group run again; nothing where it is not frozen."""
 

@@ -42,7 +42,7 @@ def test_every_route_is_in_it() -> None:
         source = file.read()
     found = set(re.findall(r'Route\("([^"]+)"', source))
     found |= {"/v1/services/{name}", "/v1/services/{name}/signal", "/v1/services/{name}/scale"}
-    found |= {"/v1/services/{name}/rolling-restart"}
+    found |= {f"/v1/services/{{name}}/{what}" for what in ("rolling-restart", "freeze", "thaw")}
     found |= {f"/v1/services/{{name}}/{verb}" for verb in VERBS}
     assert set(document()["paths"]) == found
 

@@ -66,6 +66,7 @@ def test_one_service(control: StartControlled) -> None:
         "next_run": None,
         "restart_in_s": None,
         "suspended": False,
+        "frozen": False,
         "needs": [],
         "command": ["sleep", "1000"],
     }

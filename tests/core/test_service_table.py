@@ -8,7 +8,7 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.service import Context, ImpossibleTransitionError, Service, clears_group, is_expected
-from supervisor.core.spec import Restart, RestartLimit, ServiceSpec, StopScope, Transparent
+from supervisor.core.spec import Ready, Restart, RestartLimit, ServiceSpec, StopScope, TcpProbe, Transparent
 from supervisor.core.states import AT_REST, HAS_DEADLINE, HAS_PROCESS, Desired, Reason, State
 from supervisor.core.table import IGNORED, IMPOSSIBLE, TABLE, step
 from tests.core.stepping import service_in
@@ -23,6 +23,9 @@ EVENTS: dict[type, ev.ServiceEvent] = {
     ev.RestartRequested: ev.RestartRequested("web"),
     ev.ReloadRequested: ev.ReloadRequested("web", 7),
     ev.KillRequested: ev.KillRequested("web"),
+    ev.FreezeRequested: ev.FreezeRequested("web"),
+    ev.Frozen: ev.Frozen("web"),
+    ev.ThawRequested: ev.ThawRequested("web"),
     ev.ProcessSpawned: ev.ProcessSpawned("web", 7),
     ev.SpawnFailed: ev.SpawnFailed("web", 127),
     ev.ProcessExited: ev.ProcessExited("web", EXITED_3),
@@ -268,3 +271,52 @@ def test_whose_group_is_cleared() -> None:
     assert not clears_group(SPEC, service_in(State.STOPPING), EXITED_3)
     assert not clears_group(replace(SPEC, restart=Restart.NEVER), running, EXITED_3)
     assert not clears_group(replace(SPEC, stop_scope=StopScope.PROCESS), running, EXITED_3)
+
+
+# -- frozen ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_time_of_a_frozen_service_stands_still() -> None:
+    """What was left of its deadline when it was frozen is left when it goes on; nothing moves it meanwhile."""
+    spec = replace(SPEC, watchdog=30.0)
+    running = after(service_in(State.STARTING), ev.ProcessSpawned("web", 7), spec=spec, now=100.0)
+    assert step(Context(spec, 110.0), running, ev.FreezeRequested("web")) == (running, (fx.Freeze("web"),))
+    frozen, (report,) = step(Context(spec, 110.0), running, ev.Frozen("web"))
+    assert isinstance(report, fx.Report)
+    assert (report.event, frozen.frozen, frozen.deadline) == ("service_frozen", True, None)
+    told = after(frozen, ev.Notified("web", 7, watchdog=True), ev.FreezeRequested("web"), spec=spec, now=120.0)
+    assert told == frozen
+    assert step(Context(spec, 120.0), frozen, ev.FreezeRequested("web")) == (frozen, ())
+    moving, effects = step(Context(spec, 500.0), frozen, ev.ThawRequested("web"))
+    assert (moving.frozen, moving.deadline) == (False, 520.0)
+    assert effects[0] == fx.Thaw("web")
+    assert step(Context(spec, 500.0), moving, ev.ThawRequested("web")) == (moving, ())
+
+
+def test_ready_though_frozen() -> None:
+    """A port answers for a process that stands still: it is ready, and its watchdog begins when it goes on."""
+    spec = replace(SPEC, watchdog=30.0, ready=Ready(TcpProbe("127.0.0.1", 80)), start_timeout=60.0)
+    starting = after(service_in(State.STARTING), ev.ProcessSpawned("web", 7), ev.Frozen("web"), spec=spec, now=100.0)
+    assert (starting.deadline, starting.held) == (None, 60.0)
+    ready = after(starting, ev.BecameReady("web", 7), spec=spec, now=200.0)
+    assert (ready.state, ready.deadline) == (State.RUNNING, None)
+    assert after(ready, ev.ThawRequested("web"), spec=spec, now=300.0).deadline == 330.0
+
+
+@pytest.mark.parametrize("event", [ev.StopRequested("web"), ev.RestartRequested("web")])
+def test_whoever_is_to_end_is_thawed(event: ev.ServiceEvent) -> None:
+    """It has to be awake for TERM, and has the whole of its time to obey."""
+    frozen = after(service_in(State.RUNNING), ev.Frozen("web"))
+    stopping, effects = step(Context(SPEC, 100.0), frozen, event)
+    assert (stopping.frozen, stopping.deadline) == (False, 108.0)
+    assert isinstance(effects[0], fx.Report)
+    assert effects[0].event == "service_thawed"
+    assert isinstance(effects[1], fx.SendSignal)
+    assert effects[1].wake
+
+
+def test_nothing_of_being_frozen_outlives_the_process() -> None:
+    """Killed from outside, it starts again as if nothing had been."""
+    frozen = after(service_in(State.RUNNING), ev.Frozen("web"))
+    again = after(frozen, ev.ProcessExited("web", KILLED), ev.StartRequested("web"), ev.ProcessSpawned("web", 8))
+    assert (again.state, again.frozen, again.held) == (State.RUNNING, False, None)

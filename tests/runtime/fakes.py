@@ -128,6 +128,13 @@ class FakeGroups:
             self.kernel.dies(pid, SIGKILL)
         return name in self.inside
 
+    def freeze(self, name: str) -> None:
+        """Remember; only those that have a group can be frozen."""
+        self.failpoints.pass_by("freeze")
+        self.calls.append(f"freeze {name}")
+        if name not in self.inside:
+            raise LookupError(name)
+
     def thaw(self, name: str) -> None:
         """Remember."""
         self.failpoints.pass_by("thaw")

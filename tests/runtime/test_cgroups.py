@@ -147,10 +147,10 @@ def test_whose_a_process_is(ground: Ground) -> None:
 
 
 @WRITABLE
-def test_thawing(ground: Ground) -> None:
-    """A frozen group does not run, is killed all the same, and runs when it is thawed or entered again."""
+def test_freezing_and_thawing(ground: Ground) -> None:
+    """A frozen group does not run, is killed all the same, and runs when it is thawed, entered or left, by whomever."""
     pid = ground.start("sleep", "100")
-    ground.freeze()
+    ground.groups.freeze("web")
     procfs.wait_until(lambda: ground.state("frozen") == "1", 10, "the group is frozen")
     os.kill(pid, signal.SIGTERM)
     ground.groups.thaw("web")
@@ -162,17 +162,23 @@ def test_thawing(ground: Ground) -> None:
     ground.freeze()
     assert ground.groups.kill("web") is True
     assert ground.spawner.wait(pid) == -signal.SIGKILL
+    pid = ground.start("sleep", "0.1")
+    ground.groups.freeze("web")
+    ground.groups.left("web")
+    assert ground.spawner.wait(pid) == 0
 
 
 @WRITABLE
 def test_services_without_a_group(ground: Ground) -> None:
-    """There is nobody in it, nothing to kill and to thaw."""
+    """There is nobody in it, nothing to kill and to thaw; only freezing is an error."""
     assert ground.groups.enter(ServiceSpec(name="plain", command=("x",))) is None
     assert ground.groups.members("plain") == []
     assert ground.groups.kill("plain") is False
     ground.groups.thaw("plain")
     ground.groups.left("plain")
     assert ground.groups.oom_counter("plain") is None
+    with pytest.raises(LookupError):
+        ground.groups.freeze("plain")
     assert not os.path.exists(ground.folder)
 
 

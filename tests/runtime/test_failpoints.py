@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.signals import SIGHUP, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1
 from supervisor.core.spec import Forward, OnFailure, Reload, Restart, Shutdown, StopScope, WhenDone
@@ -21,6 +22,7 @@ PLACES = [
     "emit",
     "environment",
     "follow",
+    "freeze",
     "hear",
     "kill",
     "kill_control_group",
@@ -89,6 +91,8 @@ def live(rig: Rig) -> None:
         rig.kernel.dies(db, SIGKILL)
     rig.loop.advance(5)
     rig.signal(SIGUSR1)
+    rig.driver.handle(ev.FreezeRequested("web"))
+    rig.driver.handle(ev.ThawRequested("web"))
     rig.signal(SIGHUP)
     if stray in rig.kernel.processes:
         rig.kernel.exits(stray)

@@ -1,4 +1,4 @@
-"""``pausevisor signal``: a signal to the processes of services."""
+"""``pausevisor signal``, ``freeze`` and ``thaw``: what is done to processes at once, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,29 @@ def signal(call: Call) -> int:
     client = asking.client_of(call)
     listed = asking.services(client)
     meant = asking.meant(client, listed, call.names, "nothing was sent")
-    body = {"signal": signal_name(call.signal), **({"scope": call.scope} if call.scope else {})}
-    outcomes = {one["name"]: _send(client, one, body, is_named=one["name"] in call.names) for one in meant}
+    name = signal_name(call.signal)
+    body = {"signal": name, **({"scope": call.scope} if call.scope else {})}
+    outcomes = {one["name"]: _send(client, call, one, body, f"{name} sent") for one in meant}
     return report("signal", outcomes, listed, as_json=call.json)
 
 
-def _send(client: Client, service: Service, body: dict[str, str], *, is_named: bool) -> Outcome:
+def freeze(call: Call) -> int:
+    """Let each stand still, or go on; 0 when all that were named do, 1 when not.
+
+    A service without a process is treated as by :func:`signal`.
+    """
+    client = asking.client_of(call)
+    meant = asking.meant(client, asking.services(client), call.names, "nothing was done")
+    outcomes = {one["name"]: _send(client, call, one, None, "") for one in meant}
+    return report(call.command, outcomes, asking.services(client), as_json=call.json)
+
+
+def _send(client: Client, call: Call, service: Service, body: dict[str, str] | None, done: str) -> Outcome:
     if service["pid"] is None:
-        return Outcome("failed" if is_named else "skipped", "no process to signal")
+        is_named = service["name"] in call.names
+        return Outcome("failed" if is_named else "skipped", f"no process to {call.command}")
     try:
-        asking.post(client, f"/v1/services/{asking.quote(service['name'])}/signal", body)
+        asking.post(client, f"/v1/services/{asking.quote(service['name'])}/{call.command}", body)
     except FailedError as error:
         return Outcome("failed", str(error))
-    return Outcome("done", f"{body['signal']} sent")
+    return Outcome("done", done)
