@@ -215,7 +215,7 @@ def _at_rest(service: Service) -> Service:
 
 def kill(context: Context, service: Service, _: object) -> "Step":
     """KILL, which nothing can refuse; from here on there is nothing to wait for but the kernel."""
-    killed = replace(service, state=State.STOPPING, deadline=None, killed=True)
+    killed = replace(service, state=State.STOPPING, deadline=None, killed=True, frozen=False, held=None)
     return killed, (_signal(context, service, SIGKILL),)
 
 

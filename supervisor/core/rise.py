@@ -148,7 +148,7 @@ def frozen(context: Context, service: Service, _: ev.Frozen) -> "Step":
     return still, (Report("info", "service_frozen", {"service": context.spec.name, "pid": service.pid}),)
 
 
-def thaw(context: Context, service: Service, _: ev.ThawRequested) -> "Step":
+def thaw(context: Context, service: Service, _: object) -> "Step":
     """It goes on where it stood, and its deadlines with it."""
     if not service.frozen:
         return service, ()

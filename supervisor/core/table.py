@@ -137,7 +137,7 @@ TABLE: "dict[State, dict[type, Handler]]" = {
         ev.KillRequested: fall.kill_order,
         ev.FreezeRequested: IGNORED,
         ev.Frozen: IMPOSSIBLE,
-        ev.ThawRequested: rise.thaw,
+        ev.ThawRequested: IGNORED,
         ev.ProcessSpawned: IMPOSSIBLE,
         ev.SpawnFailed: IMPOSSIBLE,
         ev.ProcessExited: fall.stopped,

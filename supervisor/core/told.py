@@ -4,7 +4,7 @@ from supervisor.core import events as ev
 from supervisor.core.effects import Report
 from supervisor.core.faults import watchdog_expired
 from supervisor.core.record import replace
-from supervisor.core.rise import service_ready
+from supervisor.core.rise import service_ready, thaw
 from supervisor.core.service import Context, Service, tells_readiness
 from supervisor.core.states import Reason, State
 
@@ -43,8 +43,9 @@ def _told_stopping(context: Context, service: Service, event: ev.Notified) -> "S
     """It ends by itself, and gets as long as if it had been told to."""
     if not event.stopping or service.state is State.STOPPING:
         return service, ()
-    ending = replace(service, state=State.STOPPING, reason=Reason.ANNOUNCED, ending=Reason.ANNOUNCED)
-    return replace(ending, deadline=context.now + context.spec.stop_timeout), ()
+    moving, effects = thaw(context, service, event)  # it had said so already when it was frozen
+    ending = replace(moving, state=State.STOPPING, reason=Reason.ANNOUNCED, ending=Reason.ANNOUNCED)
+    return replace(ending, deadline=context.now + context.spec.stop_timeout), effects
 
 
 def _told_ready(context: Context, service: Service, event: ev.Notified) -> "Step":

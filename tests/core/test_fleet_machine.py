@@ -128,6 +128,8 @@ class FleetMachine(RuleBasedStateMachine):
             effect = todo.pop(0)
             if isinstance(effect, fx.Spawn):
                 todo[:0] = self.spawn(effect)
+            elif isinstance(effect, fx.Freeze):
+                todo[:0] = self.fleet.handle(ev.Frozen(effect.service), self.now)
             elif isinstance(effect, fx.SendSignal):
                 assert self.alive[effect.pid] == effect.service, "a signal went to a process that is not the service's"
                 self.check_stop_order(effect)
@@ -226,11 +228,18 @@ class FleetMachine(RuleBasedStateMachine):
             self.send(ev.RunDue(name, AT, late))
             self.send(ev.RunPlanned(name, None if last else AT))
 
-    @rule(name=names, order=st.sampled_from([ev.StartRequested, ev.StopRequested, ev.RestartRequested]))
+    @rule(
+        name=names,
+        order=st.sampled_from(
+            [ev.StartRequested, ev.StopRequested, ev.RestartRequested, ev.FreezeRequested, ev.ThawRequested]
+        ),
+    )
     def somebody_orders(
-        self, name: str, order: type[ev.StartRequested | ev.StopRequested | ev.RestartRequested]
+        self,
+        name: str,
+        order: type[ev.StartRequested | ev.StopRequested | ev.RestartRequested | ev.FreezeRequested | ev.ThawRequested],
     ) -> None:
-        """A user starts, stops or restarts a service."""
+        """A user starts, stops, restarts, freezes or thaws a service."""
         if self.shutdown_at is None:
             self.send(order(name))
 
@@ -294,6 +303,10 @@ class FleetMachine(RuleBasedStateMachine):
             if service.state is State.BACKOFF:
                 assert service.deadline is not None
             assert service.deadline is None or service.state in HAS_DEADLINE
+            if service.frozen:
+                assert service.state in (State.STARTING, State.RUNNING)
+                assert service.deadline is None
+            assert service.frozen or service.held is None
             if service.state in AT_REST:
                 assert service.desired is Desired.DOWN
 

@@ -315,6 +315,14 @@ def test_whoever_is_to_end_is_thawed(event: ev.ServiceEvent) -> None:
     assert effects[1].wake
 
 
+def test_whoever_had_said_that_it_ends_is_thawed() -> None:
+    """The message was on its way when the order came; it has the time to end that it would have had."""
+    frozen = after(service_in(State.RUNNING), ev.Frozen("web"))
+    ending, effects = step(Context(SPEC, 100.0), frozen, ev.Notified("web", 7, stopping=True))
+    assert (ending.state, ending.frozen, ending.deadline) == (State.STOPPING, False, 108.0)
+    assert effects[0] == fx.Thaw("web")
+
+
 def test_nothing_of_being_frozen_outlives_the_process() -> None:
     """Killed from outside, it starts again as if nothing had been."""
     frozen = after(service_in(State.RUNNING), ev.Frozen("web"))
