@@ -32,7 +32,7 @@ _REASONS = {
     "start-timeout": "it was not ready in time",
     "not-ready": "it ended before it was ready",
     "unhealthy": "its health probe failed",
-    "watchdog": "its watchdog was not fed in time",
+    "watchdog": "its watchdog has expired",
     "need-failed": "what it needs has failed",
     "never-due": "its schedule is never due",
 }
