@@ -51,8 +51,8 @@ def watchdog_expired(context: Context, service: Service, event: ev.DeadlinePasse
 def probe_failed(context: Context, service: Service, event: ev.ProbeFailed) -> "Step":
     """A health probe failed: so many in a row, and the service is unhealthy."""
     health = context.spec.health
-    if health is None or event.pid != service.pid or service.frozen:
-        return service, ()  # it was under way when the process, or the configuration, was replaced; or it had to fail
+    if health is None or event.pid != service.pid:
+        return service, ()  # the probe was under way when the process, or the configuration, was replaced
     counted = replace(service, failures=service.failures + 1)
     fields: dict[str, object] = {"service": context.spec.name, "pid": event.pid, "probe": event.probe}
     fields |= {"kind": "health", "error": event.error, "failures": counted.failures}

@@ -1,6 +1,7 @@
 """Which probe is armed for which service, and what becomes of its results.
 
-What is armed follows from the state: readiness is asked for while a service is starting, health while it is running.
+What is armed follows from the state: readiness is asked for while a service is starting, health while it is running,
+and nothing of one that is frozen. Only its lines are read on: they were written before.
 """
 
 from __future__ import annotations
@@ -89,14 +90,12 @@ class Probing:
 
 
 def _wanted(spec: ServiceSpec, service: Service) -> Wanted | None:
-    if service.pid is None:
-        return None
-    if service.state is State.STARTING and spec.ready is not None:
-        # the other two come by a channel
-        return None if isinstance(spec.ready.probe, NotifyProbe | FdProbe) else Wanted(spec.ready, service.pid)
-    if service.state is State.RUNNING and spec.health is not None:
-        return Wanted(spec.health, service.pid)
-    return None
+    settings = {State.STARTING: spec.ready, State.RUNNING: spec.health}.get(service.state)
+    if service.pid is None or settings is None or isinstance(settings.probe, NotifyProbe | FdProbe):
+        return None  # those two come by a channel
+    if service.frozen and not isinstance(settings.probe, LogProbe):
+        return None  # it can't answer, and a command would have to run in its control group
+    return Wanted(settings, service.pid)
 
 
 def make_checker(neighbours: Neighbours, loop: WatchLoop, spec: ServiceSpec, probe: Probe) -> Checker:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.signals import SIGKILL, SIGTERM
 from supervisor.core.spec import (
@@ -305,6 +306,26 @@ def test_a_command_that_hangs() -> None:
     assert most == 1
     assert {record["error"] for record in rig.events("probe_failed")} == {"timed out after 1s"}
     rig.assert_sound()
+
+
+def test_nothing_is_asked_of_the_frozen() -> None:
+    """A probe that runs ends with it, and none begins until it goes on; a line that it had written is found."""
+    rig = WatchRig(service("web", ready=ready(CommandProbe(("check",))), start_timeout=60.0)).start()
+    rig.loop.advance(0.02)
+    assert commands(rig) != []
+    rig.driver.handle(ev.Frozen("web"))
+    rig.loop.advance(5)
+    assert commands(rig) == []
+    assert probe_times(rig) == 0
+    rig.driver.handle(ev.ThawRequested("web"))
+    rig.loop.advance(0.02)
+    assert commands(rig) != []
+    rig.assert_sound()
+    other = WatchRig(service("web", ready=ready(LogProbe("ready")), start_timeout=60.0)).start()
+    other.driver.handle(ev.Frozen("web"))
+    other.listeners["web"]([b"ready"])
+    other.loop.settle()
+    assert other.state("web") == "running"
 
 
 @pytest.mark.parametrize("end", ["stop", "exit"])
