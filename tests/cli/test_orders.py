@@ -4,9 +4,13 @@ import json
 import os
 import re
 import signal
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from supervisor.cli.verbs.orders import _against_needs
 from tests.cli.conftest import Talking
 from tests.cli.talking import Talker
 from tests.harness import Daemon
@@ -346,6 +350,32 @@ def test_several_are_stopped_against_their_needs(talk: Talking) -> None:
     ends = {one["service"]: one["seq"] for one in daemon.events("service_state_changed", to="stopped")}
     assert ends["proxy"] < min(seqs["app#1"], seqs["app#2"])
     assert max(ends["app#1"], ends["app#2"]) < seqs["db"]
+
+
+@given(
+    edges=st.sets(st.tuples(st.integers(0, 7), st.integers(0, 7))),
+    instances=st.lists(st.integers(1, 3), min_size=8, max_size=8),
+    meant=st.sets(st.integers(0, 7)),
+)
+def test_the_rounds_of_any_graph(edges: set[tuple[int, int]], instances: list[int], meant: set[int]) -> None:
+    """Each that is meant is told once, and after all that need it, directly or by way of whomever."""
+    needs = {base: {low for high, low in edges if low < high == base} for base in range(8)}
+    listed: list[dict[str, Any]] = [
+        {"name": f"{base}#{number}", "base": str(base), "needs": [str(other) for other in needs[base]]}
+        for base in range(8)
+        for number in range(instances[base])
+    ]
+    rounds = _against_needs(listed, [one for one in listed if int(one["base"]) in meant])
+    when = {name: number for number, targets in enumerate(rounds) for target in targets for name in target.names}
+    assert sum(map(len, rounds)) == len(when) == sum(instances[base] for base in meant)
+    assert all(rounds)
+    below = {base: set(needs[base]) for base in range(8)}
+    for base in range(8):  # those below have smaller numbers, so theirs are complete
+        below[base] |= {farther for low in needs[base] for farther in below[low]}
+    for one in meant:
+        last = max(when[f"{one}#{number}"] for number in range(instances[one]))
+        for other in below[one] & meant:
+            assert last < min(when[f"{other}#{number}"] for number in range(instances[other]))
 
 
 def test_what_is_late_keeps_what_it_needs(talk: Talking) -> None:

@@ -45,7 +45,7 @@ def order(call: Call) -> int:
 def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[list[Target]]:
     """The orders, in rounds: one begins when all of the one before is done."""
     if call.command == "stop":
-        return _against_needs(listed, {one["name"]: _target("stop", one["name"], (one["name"],)) for one in meant})
+        return _against_needs(listed, meant)
     if not call.rolling:
         return [[_target(call.command, one["name"], (one["name"],)) for one in meant]]
     rounds: list[list[Target]] = []
@@ -57,16 +57,16 @@ def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[lis
     return rounds
 
 
-def _against_needs(listed: list[Service], targets: dict[str, Target]) -> list[list[Target]]:
-    """Nobody before those that need it, be it by way of others that are not meant."""
-    instances: dict[str, list[str]] = {}
+def _against_needs(listed: list[Service], meant: list[Service]) -> list[list[Target]]:
+    """Nobody before those that need it, be it by way of others that are not meant; instances need all of another's."""
+    dependents: dict[str, set[str]] = {one["base"]: set() for one in listed}
     for one in listed:
-        instances.setdefault(one["base"], []).append(one["name"])
-    dependents: dict[str, list[str]] = {one["name"]: [] for one in listed}
-    for one in listed:
-        for needed in (name for base in one["needs"] for name in instances.get(base, ())):
-            dependents[needed].append(one["name"])
-    rounds = [[targets[name] for name in layer if name in targets] for layer in layers(dependents)]
+        for needed in dependents.keys() & set(one["needs"]):
+            dependents[needed].add(one["base"])
+    rounds = [
+        [_target("stop", one["name"], (one["name"],)) for one in meant if one["base"] in layer]
+        for layer in map(set, layers(dependents))
+    ]
     return [targets for targets in rounds if targets]
 
 
