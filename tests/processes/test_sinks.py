@@ -180,7 +180,7 @@ def test_a_full_file_system(start: Launcher, pid1: How, loop: str) -> None:
         echo full >&2
         until [ -e {room} ]; do sleep 0.01; done
         until grep -q after {log}; do : > {log}; echo after; sleep 0.1; done
-        cp {log} {seen}
+        cp {log} {seen}.part && mv {seen}.part {seen}
         exec sleep infinity
     """
     daemon = start.services(
