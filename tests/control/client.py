@@ -52,9 +52,22 @@ class UnixConnection(http.client.HTTPConnection):
 def raw(path: str) -> socket.socket:
     """A connection to say anything on."""
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(path)  # before the timeout, or a full backlog is an error and not a wait
+    try:
+        connection.connect(path)  # before the timeout, or a full backlog is an error and not a wait
+    except OSError:
+        connection.close()
+        raise
     connection.settimeout(PATIENCE)
     return connection
+
+
+def listens(path: str) -> bool:
+    """Whether a daemon listens at the path: it stands there a moment before it can be connected to."""
+    try:
+        raw(path).close()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
 
 
 class Client:

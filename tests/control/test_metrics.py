@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.control.client import Client
+from tests.control.client import Client, listens
 from tests.control.conftest import StartControlled
 from tests.harness import Launcher
 from tests.helpers import procfs
@@ -94,7 +94,7 @@ def test_counted_whatever_the_log_level_is(start: Launcher, path: str) -> None:
     """Orphans and ends are counted from the start, though nobody writes them down."""
     bad = service("bad", "sh", "-c", "(sleep 0.1 &) ; exit 1", restart="never")
     daemon = start.services(IGNORE, WEB, bad, options=("--control", path, "--log-level", "critical"))
-    procfs.wait_until(lambda: os.path.exists(path), 20, "the socket")
+    procfs.wait_until(lambda: listens(path), 20, "the daemon listens")
     client = Client(path)
     procfs.wait_until(lambda: value(scrape(client), "orphans_exited_total") == 1, 20, "the orphan")
     found = scrape(client)
