@@ -45,7 +45,7 @@ def style(service: Service) -> str:
     """Name of the style in which the state is shown."""
     if service.get("healthy") is False:
         return "bad"
-    if service["suspended"] or service["frozen"]:
+    if _stands_still(service):
         return "busy"
     return "rest" if _is_between_runs(service) else STYLE.get(service["state"], "")
 
@@ -56,7 +56,11 @@ def readiness(service: Service) -> str:
         return "-"
     if service.get("healthy") is False:
         return "unhealthy"
-    return "yes" if service["ready"] else "no"
+    return "yes" if service["ready"] and not _stands_still(service) else "no"
+
+
+def _stands_still(service: Service) -> bool:
+    return bool(service["frozen"] or service["suspended"])
 
 
 def _is_between_runs(service: Service) -> bool:

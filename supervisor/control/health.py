@@ -19,9 +19,9 @@ class Probes:
         return json_response({"live": True})
 
     async def ready(self, _: Request) -> Response:
-        """Whether every service that is wanted runs, and the daemon is not on its way down."""
+        """Whether every service that is wanted runs, and can, and the daemon is not on its way down."""
         fleet = self._subject.fleet
-        waiting = not_ready(fleet)
+        waiting = await not_ready(fleet)
         ready = is_up(fleet) and not waiting
         return json_response(
             {"ready": ready, "draining": not is_up(fleet), "not_ready": waiting}, 200 if ready else 503
@@ -31,6 +31,5 @@ class Probes:
         """Whether every service has been up, or has ended, at one time."""
         fleet = self._subject.fleet
         started = has_started(fleet)
-        return json_response(
-            {"started": started, "not_ready": {} if started else not_ready(fleet)}, 200 if started else 503
-        )
+        waiting = {} if started else await not_ready(fleet)
+        return json_response({"started": started, "not_ready": waiting}, 200 if started else 503)

@@ -12,11 +12,16 @@ from starlette.responses import Response
 
 from supervisor import __version__
 from supervisor.control.schemas import SCHEMAS, STATE, STRING, Schema, is_, object_, ref
+from supervisor.control.view import FAULTS
 from supervisor.logs.encode import encode
 
 _JSON = "application/json"
 
-_NOT_READY = {"type": "object", "additionalProperties": STATE, "description": "the others, with their states"}
+_NOT_READY = {
+    "type": "object",
+    "additionalProperties": {"enum": [*STATE["enum"], *FAULTS]},
+    "description": "the others, each with its state, or with what is wrong with it though it runs",
+}
 
 _NAME: Schema = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 

@@ -14,13 +14,10 @@ from supervisor.control.ends import good_end, orders_done
 from supervisor.control.problems import ProblemError
 from supervisor.control.replies import json_response
 from supervisor.control.subject import Subject
-from supervisor.control.view import View, matcher_of_services, names_of, not_ready
+from supervisor.control.view import SLICE, View, is_well, matcher_of_services, names_of
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.spec import StopScope
 from supervisor.logs.encode import encode
-
-_SLICE = 25
-"""Services looked at in one turn of the loop: /proc is read for each."""
 
 
 class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -136,7 +133,7 @@ class Services:
             if not views:
                 raise ProblemError(404, "a reload has removed the service meanwhile")
             return json_response(views[0])
-        return json_response({"services": views, "ok": not not_ready(fleet).keys() & set(names)})
+        return json_response({"services": views, "ok": all(is_well(fleet, view) for view in views)})
 
     def _accepted(self, request: Request, names: tuple[str, ...]) -> View:
         name = request.path_params["name"]
@@ -162,13 +159,15 @@ class ServiceList:
         """The answer, by ASGI."""
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        ok = not (not_ready(self._fleet).keys() & set(self._names))
+        ok = True
         opening = b'{"services":['
-        for start in range(0, len(self._names), _SLICE):
-            slice_ = [name for name in self._names[start : start + _SLICE] if name in self._fleet.services]
-            views = b",".join([encode(self._subject.view(name)) for name in slice_])
+        for start in range(0, len(self._names), SLICE):
+            slice_ = [name for name in self._names[start : start + SLICE] if name in self._fleet.services]
+            views = [self._subject.view(name) for name in slice_]
+            ok = ok and all(is_well(self._fleet, view) for view in views)
             if views:
-                await send({"type": "http.response.body", "body": opening + views, "more_body": True})
+                body = opening + b",".join(map(encode, views))
+                await send({"type": "http.response.body", "body": body, "more_body": True})
                 opening = b","
                 await asyncio.sleep(0)
         end = (opening if opening != b"," else b"") + (b'],"ok":true}' if ok else b'],"ok":false}')

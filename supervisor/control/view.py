@@ -3,6 +3,7 @@
 The environment is not shown at all, since secrets live there.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,12 @@ from supervisor.logs.encode import timestamp
 from supervisor.runtime.usage import live_usage
 
 View = dict[str, object]
+
+FAULTS = ("unhealthy", "frozen", "suspended")
+"""What may be wrong with a service that runs; else its state says it."""
+
+SLICE = 25
+"""Services looked at in one turn of the loop: /proc is read for each."""
 
 
 def names_of(fleet: Fleet, name: str) -> tuple[str, ...]:
@@ -96,25 +103,52 @@ def is_up(fleet: Fleet) -> bool:
     return fleet.phase is Phase.UP
 
 
-def not_ready(fleet: Fleet) -> dict[str, str]:
-    """The services that are not as they should be, with the state of each.
+async def not_ready(fleet: Fleet) -> dict[str, str]:
+    """The services that are not as they should be, with a word that says why; in slices, for there may be many."""
+    found: dict[str, str] = {}
+    names = list(fleet.services)
+    for start in range(0, len(names), SLICE):
+        if start:
+            await asyncio.sleep(0)
+        those = [name for name in names[start : start + SLICE] if name in fleet.services]
+        found |= {name: word for name in those if (word := _fault_now(fleet, name))}
+    return found
 
-    One that is wanted has to be running; one that has failed counts as well, since nobody ordered that. Completed
-    ones, and those that an order stopped, are as they should be.
+
+def _fault_now(fleet: Fleet, name: str) -> str:
+    service = fleet.services[name]
+    runs = service.state is State.RUNNING and service.pid is not None
+    usage = live_usage(service.pid) if runs and service.pid is not None else None
+    return fault(fleet.specs[name], service, suspended=usage is not None and usage[2])
+
+
+def fault(spec: ServiceSpec, service: Service, *, suspended: bool) -> str:
+    """Why a service is not as it should be: one of :data:`FAULTS`, or its state; empty when it is.
+
+    One that is wanted has to be running, and able to: who can't move serves nobody, whoever has ordered it. One that
+    has failed counts as well, since nobody ordered that. Completed ones, and those that an order stopped, are as they
+    should be.
+
+    Args:
+        spec: its settings.
+        service: how it is.
+        suspended: whether a signal has stopped its process.
     """
-    return {
-        name: service.state.value
-        for name, service in fleet.services.items()
-        if not _is_as_it_should_be(fleet.specs[name], service)
-    }
-
-
-def _is_as_it_should_be(spec: ServiceSpec, service: Service) -> bool:
-    if service.state is State.RUNNING or is_at_ease(service):
-        return service.healthy
+    runs = service.state is State.RUNNING
+    if runs and (service.frozen or suspended):
+        return "frozen" if service.frozen else "suspended"
+    if runs or is_at_ease(service):
+        return "" if service.healthy else "unhealthy"
     if spec.kind is Kind.SCHEDULED and service.desired is Desired.UP:
-        return True  # its runs come and go
-    return service.state in AT_REST and service.state is not State.FAILED and service.desired is Desired.DOWN
+        return ""  # its runs come and go
+    at_rest = service.state in AT_REST and service.state is not State.FAILED and service.desired is Desired.DOWN
+    return "" if at_rest else service.state.value
+
+
+def is_well(fleet: Fleet, view: View) -> bool:
+    """Whether a service that was just looked at is as it should be."""
+    name = str(view["name"])
+    return not fault(fleet.specs[name], fleet.services[name], suspended=bool(view["suspended"]))
 
 
 def has_started(fleet: Fleet) -> bool:

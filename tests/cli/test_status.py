@@ -123,8 +123,10 @@ def test_a_suspended_process_is_told(talk: Talking) -> None:
     daemon, say = talk(QUIET, WEB)
     assert say("signal", "STOP", "web").code == 0
     daemon.wait_event("child_stopped", service="web")
-    assert rows(say("status").stdout)["web"][8] == "stopped by a signal, and waits for SIGCONT"
-    assert say.json("status")["services"][0]["suspended"] is True
+    assert rows(say("status").stdout)["web"][7:9] == ["no", "stopped by a signal, and waits for SIGCONT"]
+    assert say.json("status", code=1)["services"][0]["suspended"] is True
+    done = say("ping", "--ready")
+    assert (done.code, done.stderr) == (1, "pausevisor: not ready: web is suspended\n")
     assert say("signal", "CONT", "web").code == 0
     daemon.wait_event("child_continued", service="web")
     assert say.json("status")["services"][0]["suspended"] is False

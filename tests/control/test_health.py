@@ -2,6 +2,7 @@
 
 from tests.control.client import Client
 from tests.control.conftest import StartControlled
+from tests.helpers.cgroups import WRITABLE
 from tests.helpers.settings import program, service, table
 
 IGNORE = table("supervisor", on_failure="ignore", when_done="pause")
@@ -89,3 +90,51 @@ def test_a_service_in_its_stop(control: StartControlled) -> None:
     client.post("/v1/services/lazy/restart")
     assert client.get("/readyz").json["not_ready"] == {"lazy": "stopping"}
     client.post("/v1/services/lazy/kill?wait=true")
+
+
+def test_a_suspended_service_is_not_ready(control: StartControlled) -> None:
+    """What a signal has stopped serves nobody: it is named, with the reason, and the list of services is not well."""
+    daemon, client = control(WEB, service("other", "sleep", "1000"))
+    client.post("/v1/services/web/signal", {"signal": "STOP"})
+    daemon.wait_event("child_stopped", service="web")
+    ready = client.get("/readyz")
+    assert (ready.status, ready.json["not_ready"]) == (503, {"web": "suspended"})
+    assert client.get("/v1/services").json["ok"] is False
+    assert client.get("/v1/services?name=other").json["ok"] is True
+    assert client.get("/livez").status == client.get("/startupz").status == 200
+    client.post("/v1/services/web/signal", {"signal": "CONT"})
+    daemon.wait_event("child_continued", service="web")
+    assert client.get("/readyz").status == 200
+    assert client.get("/v1/services").json["ok"] is True
+
+
+@WRITABLE
+def test_a_frozen_service_is_not_ready(control: StartControlled) -> None:
+    """That it was ordered to stand still doesn't make it serve anybody."""
+    _, client = control(service("web", "sleep", "1000", cgroup=True))
+    client.post("/v1/services/web/freeze")
+    ready = client.get("/readyz")
+    assert (ready.status, ready.json["not_ready"]) == (503, {"web": "frozen"})
+    client.post("/v1/services/web/thaw")
+    assert client.get("/readyz").status == 200
+
+
+def test_an_unhealthy_service_is_not_ready(control: StartControlled) -> None:
+    """It is running, so the word is what is wrong with it."""
+    health = {"command": ["false"], "interval": "50ms", "failures": 1, "action": "report"}
+    daemon, client = control(service("web", "sleep", "1000", health=health))
+    daemon.wait_event("health_changed", healthy=False)
+    ready = client.get("/readyz")
+    assert (ready.status, ready.json["not_ready"]) == (503, {"web": "unhealthy"})
+
+
+def test_many_services_are_looked_at(control: StartControlled) -> None:
+    """More than are looked at in one turn of the loop: whoever is not ready among them is found."""
+    many = [service(f"s{number}", "sleep", "1000", stdout="null", stderr="null") for number in range(60)]
+    daemon, client = control(*many)
+    daemon.wait_events(60, "service_state_changed", to="running")
+    assert client.get("/readyz").status == 200
+    for name in ("s0", "s59"):
+        client.post(f"/v1/services/{name}/signal", {"signal": "STOP"})
+        daemon.wait_event("child_stopped", service=name)
+    assert client.get("/readyz").json["not_ready"] == {"s0": "suspended", "s59": "suspended"}
