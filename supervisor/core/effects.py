@@ -44,7 +44,11 @@ class SignalDescendants(Record):
 
 
 class Report(Record):
-    """Write a record."""
+    """Write a record.
+
+    Reports that a transition begins with tell why it is made, so they are written before the change of state; those
+    behind its first act tell of that, and are written after it.
+    """
 
     level: str
     event: str

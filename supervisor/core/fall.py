@@ -1,7 +1,7 @@
 """Transitions on the way down: ended by itself or told to end, and what its policy makes of it."""
 
 from supervisor.core import events as ev
-from supervisor.core.effects import Report, SendSignal
+from supervisor.core.effects import Report, SendSignal, Thaw
 from supervisor.core.policy import limit_reached, recent_restarts, restart_delay, transient_delay, wants_restart
 from supervisor.core.record import replace
 from supervisor.core.rise import launch, skipped, thawed, wait_for_schedule
@@ -172,8 +172,9 @@ def begin_stop(context: Context, service: Service, signal: int) -> "Step":
     deadline = deadline if service.stop_by is None else min(deadline, service.stop_by)
     if deadline <= context.now:
         return kill(context, stopping, None)
-    effects = (_signal(context, service, signal, wake=True),)  # which thaws it as well
-    return replace(stopping, deadline=deadline), (thawed(context, service), *effects) if service.frozen else effects
+    effects = (_signal(context, service, signal, wake=True),)
+    awake = (Thaw(context.spec.name), thawed(context, service)) if service.frozen else ()
+    return replace(stopping, deadline=deadline), (*awake, *effects)
 
 
 def stop_again(context: Context, service: Service, event: ev.StopRequested) -> "Step":

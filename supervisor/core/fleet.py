@@ -181,7 +181,9 @@ class Fleet:
             self._sort(name, after)
         if after.killed and not before.killed and closing:
             self.descent.killed.append(name)
-        return [*self._change_report(name, before, after), *effects]
+        # what a step reports before it does anything is what it was led to by: the cause stands before the change
+        first = next((at for at, effect in enumerate(effects) if not isinstance(effect, Report)), len(effects))
+        return [*effects[:first], *self._change_report(name, before, after), *effects[first:]]
 
     def _sort(self, name: str, service: Service) -> None:
         """Keep the sets that spare the daemon from looking at a thousand services for the news of one."""

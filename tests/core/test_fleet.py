@@ -16,6 +16,7 @@ from supervisor.core.spec import (
     FileSink,
     FleetSpec,
     Forward,
+    Health,
     Kind,
     Need,
     OnFailure,
@@ -27,6 +28,7 @@ from supervisor.core.spec import (
     ServiceSpec,
     Shutdown,
     StopScope,
+    TcpProbe,
     Transparent,
     Until,
     WhenDone,
@@ -34,6 +36,7 @@ from supervisor.core.spec import (
 from supervisor.core.states import Reason, State
 
 EXITED = {code: code << 8 for code in (0, 3, 5)}
+PORT = TcpProbe("127.0.0.1", 80)
 
 
 def spec(name: str, restart: Restart = Restart.NEVER, **changes: object) -> ServiceSpec:
@@ -598,3 +601,57 @@ def test_a_reload_signal_waits_for_readiness() -> None:
     assert world.signals()[3:] == [("again", SIGTERM)]
     world.send(ev.Reconfigured(world.spec))
     assert world.signals()[4:] == [("web", SIGHUP), ("job", SIGHUP), ("again", SIGHUP)]
+
+
+def order_of(effects: list[fx.Effect]) -> list[str]:
+    """The records in their order, and the signals among them, which are records as well when they are sent."""
+    words = {fx.SendSignal: "signal", fx.Spawn: "spawn"}
+    named = [effect.event if isinstance(effect, fx.Report) else words.get(type(effect), "") for effect in effects]
+    return [name for name in named if name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "event", "found"),
+    [
+        (
+            {"health": Health(PORT, failures=1)},
+            ev.ProbeFailed("web", 7, "tcp", "refused"),
+            ["probe_failed", "health_changed"],
+        ),
+        ({"watchdog": 5.0}, ev.DeadlinePassed("web"), ["watchdog_expired"]),
+        ({}, ev.Notified("web", 7, trigger=True, status="stuck"), ["service_status", "watchdog_expired"]),
+    ],
+)
+def test_the_cause_is_told_before_the_change(
+    changes: dict[str, object], event: ev.ServiceEvent, found: list[str]
+) -> None:
+    """What was found wrong with a service stands before the change that it leads to, and that before the signal."""
+    world = World(spec("web", Restart.ALWAYS, **changes))
+    world.effects.clear()
+    world.send(event)
+    assert order_of(world.effects) == [*found, "service_state_changed", "signal"]
+
+
+def test_the_decision_is_told_before_the_change() -> None:
+    """That there will be a restart, that a run is over, that it is ready: each before the state that follows."""
+    backing_off = World(spec("web", Restart.ALWAYS, restart_delay=1.0))
+    backing_off.effects.clear()
+    backing_off.exits("web", 0)
+    assert order_of(backing_off.effects) == ["restart_scheduled", "service_state_changed"]
+    at_once = World(spec("web", Restart.ALWAYS, restart_delay=0.0))
+    at_once.effects.clear()
+    at_once.exits("web", 0)
+    assert order_of(at_once.effects)[:3] == ["restart_scheduled", "service_state_changed", "spawn"]
+    ready = World(spec("web", ready=Ready(PORT)))
+    ready.effects.clear()
+    ready.send(ev.BecameReady("web", 7))
+    assert order_of(ready.effects) == ["service_ready", "service_state_changed"]
+
+
+def test_who_is_thawed_to_end_is_told_to_end_first() -> None:
+    """Thawing is what the stop does: it stands behind the change."""
+    world = World(spec("web"))
+    world.send(ev.Frozen("web"))
+    world.effects.clear()
+    world.send(ev.StopRequested("web"))
+    assert order_of(world.effects) == ["service_state_changed", "service_thawed", "signal"]

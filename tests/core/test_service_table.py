@@ -309,10 +309,12 @@ def test_whoever_is_to_end_is_thawed(event: ev.ServiceEvent) -> None:
     frozen = after(service_in(State.RUNNING), ev.Frozen("web"))
     stopping, effects = step(Context(SPEC, 100.0), frozen, event)
     assert (stopping.frozen, stopping.deadline) == (False, 108.0)
-    assert isinstance(effects[0], fx.Report)
-    assert effects[0].event == "service_thawed"
-    assert isinstance(effects[1], fx.SendSignal)
-    assert effects[1].wake
+    thaw, report, signal = effects
+    assert thaw == fx.Thaw("web")
+    assert isinstance(report, fx.Report)
+    assert report.event == "service_thawed"
+    assert isinstance(signal, fx.SendSignal)
+    assert signal.wake
 
 
 def test_whoever_had_said_that_it_ends_is_thawed() -> None:

@@ -57,6 +57,9 @@ def test_unhealthy_is_restarted(start: Launcher, loop: str) -> None:
     changed = daemon.wait_event("health_changed")
     assert (changed["healthy"], changed["pid"]) == (False, first)
     daemon.wait_events(2, "service_ready")
+    change = daemon.wait_event("service_state_changed", to="stopping")
+    told = daemon.events("probe_failed", kind="health", pid=first)[-1]
+    assert told["seq"] < changed["seq"] < change["seq"] < daemon.wait_event("signal_forwarded")["seq"]
     failures = [record["failures"] for record in daemon.events("probe_failed", kind="health", pid=first)]
     assert failures == [1, 2, 3]
     assert daemon.events("probe_failed", kind="health")[0]["error"] == "answered 503 Service Unavailable"
