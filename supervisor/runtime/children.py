@@ -17,6 +17,7 @@ from supervisor.runtime.counts import Counts
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.lineage import Lineage
 from supervisor.runtime.oom import OomWatch
+from supervisor.runtime.orphans import Orphans
 from supervisor.runtime.usage import usage_fields
 
 TYPE_CHECKING = False
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from supervisor.core.service import Service
     from supervisor.core.spec import ServiceSpec
     from supervisor.runtime.ports import Groups, Journal
-
-
-_NAMELESS: dict[str, object] = {"comm": ""}
 
 
 class Child:
@@ -63,6 +61,7 @@ class Children:
 
     Attributes:
         groups: the services' control groups, where there may be some.
+        orphans: what is told of those that are nobody's.
         counts: how many have ended, and how.
         hear: handles what a service has said so far, by its name; called before its main process is reaped.
     """
@@ -90,8 +89,8 @@ class Children:
         self._former: dict[int, str] = {}  # main processes that named another one, and live on
         self._helpers: dict[int, Callable[[int], None]] = {}
         self._lineage = Lineage(kernel)
+        self.orphans = Orphans(kernel, journal, self._lineage)
         self._oom = OomWatch()  # before the first program runs: what it has counted by then is nobody's here
-        self._zombie: dict[str, object] = {}
         self._oom_killed = False
         self._tail: list[str] = []
 
@@ -171,13 +170,8 @@ class Children:
         if child is None:
             if pid in self._helpers:
                 self._end_group(pid)
-            elif self._journal.wants("info"):
-                ties = self._kernel.ties(pid)
-                if ties is not None and ties[0] == pid:
-                    # It led a session, so it was a daemon: what it leaves may have sessions of its own. The orphans of
-                    # others are known by their session, and looking each time would cost more than all the rest.
-                    self._lineage.parent_ended()
-                self._zombie = self._identity(pid, ties)
+            else:
+                self.orphans.before_reap(pid)
             return
         if term_signal(status) == SIGKILL and not child.killed_by_us:
             counter = self.groups.oom_counter(child.service) if self.groups is not None else None
@@ -194,13 +188,13 @@ class Children:
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """A process is gone: report it, and let its service step."""
-        zombie, self._zombie = self._zombie, {}
         self._lineage.reaped(pid)
         self.counts.reaped += 1
         child = self._children.pop(pid, None)
         if child is None and pid in self._former:
             child = self._heir_is_gone(self._former.pop(pid))
         if child is not None:
+            self.orphans.tell()  # what came first is told first, unless there is much of it
             self._lineage.parent_ended()
             self._child_exited(pid, child, status, usage)
         elif pid in self._disowned:
@@ -210,7 +204,7 @@ class Children:
             done(status)
         else:
             self.counts.orphans += 1
-            self._orphan_exited(pid, status, usage, zombie)
+            self.orphans.exited(pid, status, usage)
 
     def stopped(self, pid: int, signal: int) -> None:
         """A process was stopped; no service changes its state for that."""
@@ -228,11 +222,6 @@ class Children:
         if heir is None or self._kernel.stat(heir) is not None:
             return None
         return self._children.pop(heir)
-
-    def _orphan_exited(self, pid: int, status: int, usage: struct_rusage, zombie: dict[str, object]) -> None:
-        if self._journal.wants("info"):
-            fields = {**(zombie or _NAMELESS), **status_fields(status), **usage_fields(usage)}
-            self._journal.emit("info", "orphan_exited", pid=pid, **fields)
 
     def _child_exited(self, pid: int, child: Child, status: int, usage: struct_rusage) -> None:
         spec, service = self._fleet.specs[child.service], self._fleet.services[child.service]
@@ -264,18 +253,7 @@ class Children:
         if child is not None:
             self._journal.emit("info", f"child_{what}", service=child.service, pid=pid, **fields)
         else:
-            self._journal.emit(
-                "info", f"orphan_{what}", pid=pid, **self._identity(pid, self._kernel.ties(pid)), **fields
-            )
-
-    def _identity(self, pid: int, ties: tuple[int, int] | None) -> dict[str, object]:
-        """What is told of an orphan beside its pid: its name, and the service it came from if that is known."""
-        if ties is None:
-            return _NAMELESS
-        # a session can be left by anybody, a control group needs rights
-        origin = (self.groups.owner(pid) if self.groups is not None else None) or self._lineage.origin(*ties)
-        comm = self._kernel.name(pid)
-        return {"comm": comm} if origin is None else {"comm": comm, "origin": origin}
+            self.orphans.moved(f"orphan_{what}", pid, fields)
 
     def _leave_control_group(self, groups: Groups, spec: ServiceSpec, service: Service, *, clears: bool) -> None:
         """See to what the service has left in its control group, where its stop-scope is all of it.

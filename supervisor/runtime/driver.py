@@ -18,6 +18,7 @@ from supervisor.runtime.children import Children
 from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
+from supervisor.runtime.pace import INTERVAL, Pace
 from supervisor.runtime.reaper import Reaper
 from supervisor.runtime.schedules import Schedules
 from supervisor.runtime.spawn import SpawnError
@@ -89,10 +90,12 @@ class Driver:
             last_words=outside.launcher.last_words,
             stopped=job_control.command_stopped if job_control else lambda _pid, _signal: None,
         )
-        self._children.groups = outside.groups
+        self._children.groups = self._children.orphans.groups = outside.groups
         self.counts = self._children.counts
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
+        self._pace = Pace()
+        self._reaped_before = (0, 0)
         self._schedules = Schedules(self.post, salt=fleet.salt)
         self._followers: list[Follower] = [self._schedules.follow]
         if outside.watches is not None:
@@ -141,7 +144,10 @@ class Driver:
         self._schedule()
 
     def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
-        self._carry_out(self._guard(where, decide) or [])
+        effects = self._guard(where, decide) or []
+        if any(isinstance(effect, fx.Finish) for effect in effects):
+            self._guard("orphans", lambda: self._children.orphans.tell(None))  # the last record is the last one
+        self._carry_out(effects)
         changed, self.fleet.changed = dict.fromkeys(self.fleet.changed), []
         for name in changed:
             service = self.fleet.services.get(name)
@@ -198,26 +204,53 @@ class Driver:
         if self._reap_scheduled or self._loop is None:
             return
         more = self._guard("reaper", self._reap_batch)
-        if more is not False:
+        if self._finishing:
+            return  # the last record is written: whoever is left is the kernel's
+        if more is False:
+            self._nobody_waits()
+        untold = (more is False or self._children.orphans.many) and self._guard("orphans", self._children.orphans.tell)
+        if more is not False or untold:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
-            self._loop.call_later(0 if more else 0.1, self._reap_on)
-        else:
-            self._guard("control groups", self._tidy_groups)
-            self._look_in(0.0)
+            self._loop.call_later(0.1 if more is None else 0, self._reap_on)
         if self._killing and (more is False or self._descendants.rested):
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():
             self.handle(ev.ChildrenGone())
 
     def _reap_batch(self) -> bool:
-        """One batch of children; its records leave in one write, for in an orphan storm there are thousands."""
+        """One batch of children; its records leave in one write."""
         with self._journal.batch():
             return self._reaper.run()
 
     def _reap_on(self) -> None:
         self._reap_scheduled = False
         self._reap()
+
+    def _nobody_waits(self) -> None:
+        """All that were dead are reaped."""
+        self._guard("control groups", self._tidy_groups)
+        self._look_in(0.0)
+        counts, before = self.counts, self._reaped_before
+        self._reaped_before = counts.orphans, counts.reaped
+        orphans, reaped = counts.orphans - before[0], counts.reaped - before[1]
+        if 0 < orphans == reaped and self._pace.looked(self._kernel.monotonic()):
+            self._guard("pace", self._slow_down)
+
+    def _slow_down(self) -> None:
+        """Hear of dead children only after a while; of all other signals at once."""
+        if self._loop is not None and self._signals is not None:
+            self._loop.call_later(INTERVAL, self._hear_again)
+            self._signals.hold_back(SIGCHLD)
+
+    def _hear_again(self) -> None:
+        if not self._guard("pace", self._hear_all) and self._loop is not None:
+            self._loop.call_later(0.1, self._hear_again)  # who never hears of the dead is no PID 1
+
+    def _hear_all(self) -> bool:
+        if self._signals is not None:
+            self._signals.hold_back()
+        return True
 
     def _tidy_groups(self) -> None:
         if self._out.groups is not None:

@@ -63,10 +63,11 @@ def _call(name: str, *arguments: Any) -> int:
     return result
 
 
-def signalfd(signals: frozenset[int]) -> int:
+def signalfd(signals: frozenset[int], fd: int = -1) -> int:
     """A descriptor that becomes readable when one of these signals is pending for us; non-blocking, close-on-exec.
 
-    The signals have to be blocked, or they take their ordinary course.
+    The signals have to be blocked, or they take their ordinary course. With ``fd``, a descriptor of this kind, it is
+    that one, and these are its signals from now on.
 
     Raises:
         OSError: as signalfd(2).
@@ -76,7 +77,7 @@ def signalfd(signals: frozenset[int]) -> int:
     for signal in signals:
         mask[(signal - 1) // bits] |= 1 << (signal - 1) % bits
     # SFD_CLOEXEC and SFD_NONBLOCK have the values of the open(2) flags on every architecture but Alpha
-    return _call("signalfd", -1, _ctypes.byref(mask), os.O_CLOEXEC | os.O_NONBLOCK)
+    return _call("signalfd", fd, _ctypes.byref(mask), os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def prctl(option: int, value: int) -> int:

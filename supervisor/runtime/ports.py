@@ -159,6 +159,9 @@ class Signals(Protocol):
     def read(self) -> list[tuple[int, int]]:
         """Those that are pending, as (signal, sender)."""
 
+    def hold_back(self, *signals: int) -> None:
+        """Leave these pending from now on, and report all others; all, if none is named."""
+
 
 Pipe = Any
 """The capture's own; all that the launcher looks at is ``write_fd``, the end for the program."""

@@ -45,6 +45,10 @@ class SignalSource:
         ]
         return [(signal, sender) for signal, sender in news if signal not in _OF_WRITES or sender != os.getpid()]
 
+    def hold_back(self, *signals: int) -> None:
+        """Leave these pending, and report all others; without any, report all again."""
+        signalfd(CATCHABLE.difference(signals), self.fd)
+
     def close(self) -> None:
         """Give the descriptor back; the signals stay blocked."""
         os.close(self.fd)

@@ -481,13 +481,25 @@ class FakeSignals:
 
     def __init__(self, failpoints: Failpoints | None = None) -> None:
         self.pending: list[tuple[int, int]] = []
+        self.held_back: frozenset[int] = frozenset()
         self._failpoints = failpoints or Failpoints()
 
     def read(self) -> list[tuple[int, int]]:
         """All that are pending."""
         self._failpoints.pass_by("signals.read")
-        news, self.pending = self.pending, []
+        news = [(signal, sender) for signal, sender in self.pending if signal not in self.held_back]
+        self.pending = [(signal, sender) for signal, sender in self.pending if signal in self.held_back]
         return news
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is something to read."""
+        return any(signal not in self.held_back for signal, _ in self.pending)
+
+    def hold_back(self, *signals: int) -> None:
+        """Leave these pending."""
+        self._failpoints.pass_by("signals.hold_back")
+        self.held_back = frozenset(signals)
 
 
 class FakeLauncher:

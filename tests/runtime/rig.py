@@ -67,7 +67,7 @@ class Rig:
             reopen_logs=self._reopen_logs,
         )
         self.driver = Driver(self.fleet, outside)
-        self.loop.readable_when(lambda fd: fd == self.signals.fd and bool(self.signals.pending))
+        self.loop.readable_when(lambda fd: fd == self.signals.fd and self.signals.readable)
         self.kernel.on_death = self._child_died
 
     def _child_died(self, _pid: int) -> None:

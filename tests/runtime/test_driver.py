@@ -34,6 +34,8 @@ from supervisor.core.spec import (
     StopScope,
     WhenDone,
 )
+from supervisor.runtime.orphans import PIECE
+from supervisor.runtime.pace import INTERVAL
 from supervisor.runtime.reaper import BATCH
 from supervisor.runtime.spawn import SpawnError
 from tests.runtime.rig import Rig, service
@@ -211,20 +213,116 @@ def test_an_event_that_cant_happen_is_an_internal_error() -> None:
 
 
 def test_a_mass_of_exits_leaves_others_a_turn() -> None:
-    """Ten thousand orphans that die at one instant are reaped in batches, between which a TERM is handled."""
+    """Orphans that die at one instant are reaped in batches, with a TERM in between, and then they are told."""
     rig = Rig(service("web"))
     rig.start()
     for _ in range(20 * BATCH):
         rig.kernel.exits(rig.kernel.add("worker").pid)
     rig.loop.turn()
-    assert len(rig.events("orphan_exited")) == BATCH
+    assert rig.driver.counts.reaped == BATCH
+    assert rig.events("orphan_exited") == []
     rig.signals.pending.append((SIGTERM, 0))
     rig.loop.turn()
     assert rig.events("signal_received", signal=SIGTERM)
-    assert len(rig.events("orphan_exited")) <= 3 * BATCH
+    assert rig.driver.counts.reaped <= 3 * BATCH
     assert down(rig) == 0
     assert len(rig.events("orphan_exited")) == 20 * BATCH
     rig.assert_sound()
+
+
+def test_so_many_may_be_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the dead never end, what is kept of them does."""
+    monkeypatch.setattr("supervisor.runtime.orphans._MOST", 2 * BATCH)
+    rig = Rig(service("web"))
+    rig.start()
+    for _ in range(20 * BATCH):
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+    while rig.driver.counts.reaped < 20 * BATCH:
+        rig.loop.turn()
+        assert rig.driver.counts.reaped - len(rig.events("orphan_exited")) <= 2 * BATCH
+
+
+def test_all_are_told_before_the_end() -> None:
+    """Orphans that nobody waits for have ended before their service: the end is told last, and they are told."""
+    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
+    rig.start()
+    for _ in range(4 * PIECE):
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+    while rig.driver.counts.orphans < 4 * PIECE:
+        rig.loop.turn()
+    for _ in range(4):
+        rig.kernel.exits(rig.kernel.add("late").pid)
+    rig.exits("web")
+    assert rig.finished == [0]
+    assert len(rig.events("orphan_exited", comm="worker")) == 4 * PIECE
+    assert rig.journal.records[-1]["event"] == "shutdown_finished"
+
+
+def test_an_orphan_is_told_before_the_parent_that_it_outlived() -> None:
+    """Records stand in the order of what happened, as long as there are few."""
+    rig = Rig(service("web"), service("db"))
+    worker = rig.kernel.add("worker").pid
+    rig.start()
+    rig.kernel.exits(worker)
+    rig.exits("web")
+    told = [record["event"] for record in rig.journal.records if record["event"].endswith("_exited")]
+    assert told == ["orphan_exited", "child_exited"]
+
+
+def test_a_storm_is_looked_at_now_and_then() -> None:
+    """While orphans come one by one without end we are not woken for each; for a TERM we are, at once."""
+    rig = Rig(service("web"))
+    rig.start()
+
+    def orphan_ends() -> bool:
+        """Whether it is reaped at once."""
+        before = rig.driver.counts.reaped
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+        rig.loop.settle()
+        return rig.driver.counts.reaped > before
+
+    at_once = 0
+    while orphan_ends():
+        at_once += 1
+        assert at_once < 100
+    assert at_once >= 10
+    orphan_ends()
+    rig.loop.advance(INTERVAL)
+    rig.loop.settle()
+    assert rig.driver.counts.reaped == at_once + 2
+    assert not orphan_ends()
+    rig.signal(SIGTERM)
+    assert rig.events("signal_received", signal=SIGTERM)
+    rig.loop.advance(INTERVAL)
+    assert down(rig) == 0
+    rig.assert_sound()
+
+
+def test_a_mistake_there_keeps_no_death_back_for_ever() -> None:
+    """Should the signal not be listened to again, that is tried again."""
+    rig = Rig(service("web"))
+    rig.start()
+    while not rig.signals.held_back:
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+        rig.loop.settle()
+    rig.failpoints.arm("signals.hold_back", rig.failpoints.passed["signals.hold_back"] + 1, OSError(errno.EBADF, ""))
+    worker = rig.kernel.add("worker").pid
+    rig.kernel.exits(worker)
+    rig.loop.advance(INTERVAL)
+    assert rig.events("internal_error", where="pace")
+    assert rig.events("orphan_exited", pid=worker) == []
+    rig.loop.advance(1)
+    assert rig.events("orphan_exited", pid=worker)
+
+
+def test_a_service_is_never_slowed_down() -> None:
+    """One that ends again and again is started again each time without a wait."""
+    rig = Rig(service("web", restart=Restart.ALWAYS, restart_delay=0.0, restart_limit=None))
+    rig.start()
+    for _ in range(200):
+        rig.exits("web")
+    assert len(rig.events("child_exited")) == 200
+    assert rig.signals.held_back == frozenset()
 
 
 def test_the_dead_go_before_the_adopted() -> None:
@@ -241,7 +339,7 @@ def test_the_dead_go_before_the_adopted() -> None:
         rig.kernel.exits(rig.kernel.add("leader").pid)
     for _ in range(3):
         rig.loop.turn()
-    assert len(rig.events("orphan_exited")) == 1 + 3 * BATCH
+    assert rig.driver.counts.orphans == 1 + 3 * BATCH
     assert rig.failpoints.passed["environment"] == looked
     rig.loop.settle()
     assert rig.failpoints.passed["environment"] == 40

@@ -119,3 +119,24 @@ assert len(os.listdir("/proc/self/fd")) == before
 print("ours")
 """
     assert run(source) == "ours\n"
+
+
+def test_some_may_be_held_back() -> None:
+    """They stay pending and wake nobody, the others are read; whoever waits is woken when all are reported again."""
+    source = """
+source = SignalSource()
+epoll = select.epoll()
+epoll.register(source.fd, select.EPOLLIN)
+source.hold_back(signal.SIGCHLD)
+os.kill(os.getpid(), signal.SIGCHLD)
+assert epoll.poll(0) == []
+os.kill(os.getpid(), signal.SIGTERM)
+assert epoll.poll(10) == [(source.fd, select.EPOLLIN)]
+assert source.read() == [(signal.SIGTERM, os.getpid())]
+assert epoll.poll(0) == []
+source.hold_back()
+assert epoll.poll(10) == [(source.fd, select.EPOLLIN)]
+assert source.read() == [(signal.SIGCHLD, os.getpid())]
+print("held")
+"""
+    assert run(source) == "held\n"
