@@ -161,8 +161,8 @@ EVENTS: dict[str, Event] = {
         },
     ),
     "orphan_exited": Event(
-        "A process that was handed to us, because its parent had ended, has ended and is reaped. Where many end at once, "
-        "all are reaped first.",
+        "A process that was handed to us, because its parent had ended, has ended and is reaped. Where many end at "
+        "once, all are reaped first.",
         {**ORPHAN, **USAGE, "origin": ORIGIN},
         ending=True,
     ),
