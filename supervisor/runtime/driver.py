@@ -208,11 +208,13 @@ class Driver:
             return  # the last record is written: whoever is left is the kernel's
         if more is False:
             self._nobody_waits()
-        untold = (more is False or self._children.orphans.many) and self._guard("orphans", self._children.orphans.tell)
-        if more is not False or untold:
+        untold: bool | None = False
+        if more is False or self._children.orphans.many:
+            untold = self._guard("orphans", self._children.orphans.tell)
+        if more is not False or untold is not False:
             self._reap_scheduled = True
             # after a mistake of ours the rest is waiting still, but there is no hurry to make it again
-            self._loop.call_later(0.1 if more is None else 0, self._reap_on)
+            self._loop.call_later(0.1 if None in (more, untold) else 0, self._reap_on)
         if self._killing and (more is False or self._descendants.rested):
             self._kill_descendants()
         if self.fleet.wants_children_gone() and not self._reaper.has_children():

@@ -242,6 +242,18 @@ def test_so_many_may_be_untold(monkeypatch: pytest.MonkeyPatch) -> None:
         assert rig.driver.counts.reaped - len(rig.events("orphan_exited")) <= 2 * BATCH
 
 
+def test_a_record_that_fails_keeps_back_no_other() -> None:
+    """Of orphans that ended together, all but that one are told."""
+    rig = Rig(service("web"))
+    rig.start()
+    for _ in range(10):
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+    rig.failpoints.arm("emit", rig.failpoints.passed["emit"] + 3, OSError(errno.ENOSPC, "injected"))
+    rig.loop.advance(1)
+    assert rig.events("internal_error", where="orphans")
+    assert len(rig.events("orphan_exited")) == 9
+
+
 def test_all_are_told_before_the_end() -> None:
     """Orphans that nobody waits for have ended before their service: the end is told last, and they are told."""
     rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
