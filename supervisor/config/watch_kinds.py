@@ -244,8 +244,9 @@ class ProbeTable(Table[T]):
 
     def schema(self) -> dict[str, object]:
         """See :meth:`~supervisor.config.kinds.Kind.schema`."""
-        choices: list[dict[str, object]] = []
-        for key in self.probes:
-            without = {"interval": False, "timeout": False} if key in self.told else {}
-            choices.append({"required": [key], **({"properties": without} if without else {})})
-        return {**super().schema(), "oneOf": choices}
+        found: dict[str, object] = {**super().schema(), "oneOf": [{"required": [key]} for key in self.probes]}
+        if self.told:
+            # Beside the choice, and not in it: what refuses one of two probes would leave the other as the only one.
+            absent = (dict.fromkeys(sorted(self.told), False), {"interval": False, "timeout": False})
+            found["anyOf"] = [{"properties": properties} for properties in absent]
+        return found

@@ -250,6 +250,9 @@ _KEYS = st.sampled_from([*PROBES.split(", "), "interval", "timeout", "failures",
 
 
 @given(st.sampled_from(["ready", "health"]), st.dictionaries(_KEYS, _VALUES, max_size=4))
+@example("ready", {"log": "x", "command": ["x"], "interval": "1s"})
+@example("ready", {"log": "x", "notify": True, "timeout": "1s"})
+@example("ready", {"log": "x", "command": ["x"]})
 def test_schema_and_loader_agree(key: str, table: dict[str, Any]) -> None:
     """What the schema says of a probe is what the loader does."""
     document = {"services": {"web": {"command": ["x"], key: table}}}
