@@ -171,22 +171,24 @@ def test_files_are_opened_again_by_a_signal(start: Launcher, place: How, loop: s
 
 @pytest.mark.namespace
 def test_a_full_file_system(start: Launcher, pid1: How, loop: str) -> None:
-    """On a file system of 64 kB the service runs on, the loss is counted, and when there is room writing goes on."""
+    """With 64 kB left on it the service runs on, the loss is counted, and when there is room writing goes on."""
     folder = path_in(start, "small")
     os.mkdir(folder)
     log, room, seen = os.path.join(folder, "web.log"), path_in(start, "room"), path_in(start, "seen")
     script = f"""
+        head -c $((3 * 1024 * 1024 - 65536)) /dev/zero > {folder}/ballast
         yes 0123456789 | head -c 2000000
         echo full >&2
         until [ -e {room} ]; do sleep 0.01; done
-        until grep -q after {log}; do : > {log}; echo after; sleep 0.1; done
+        rm {folder}/ballast
+        until grep -q after {log}; do echo after; sleep 0.1; done
         cp {log} {seen}.part && mv {seen}.part {seen}
         exec sleep infinity
     """
     daemon = start.services(
         service("web", "sh", "-c", script, stdout={"file": log, "max-size": "none"}),
         options=("--loop", loop),
-        how=replace(pid1, hidden=(f"-o size=64k {folder}",)),
+        how=replace(pid1, hidden=(f"-o size=3m {folder}",)),
     )
     daemon.wait_event("sink_failed", error="No space left on device")
     daemon.wait_event("output", message="full")
