@@ -8,8 +8,17 @@ import subprocess
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness import How, Launcher, namespace_command
+from tests.helpers.patience import PATIENCE
+
+# What a change has to pass is the same each time: the examples of a property are, and how long one takes means nothing
+# on a busy machine. To look further than that, with other examples each time: pytest --hypothesis-profile=search
+_unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", _unhurried, derandomize=True, database=None)
+settings.register_profile("search", _unhurried, derandomize=False, print_blob=True)
+settings.load_profile("same")
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -76,7 +85,7 @@ def namespace_problem(*, new_user: bool) -> str:
     """Why no PID namespace can be made here; empty where it can."""
     command = [*namespace_command(new_user=new_user), "true"]
     try:
-        tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     except OSError as error:
         return str(error)
     return tried.stderr.strip() if tried.returncode else ""

@@ -21,11 +21,9 @@ import pytest
 
 from tests.helpers import procfs, settings
 from tests.helpers.ends import Ends, Kind
+from tests.helpers.patience import PATIENCE
 from tests.helpers.records import check_records
 from tests.helpers.streams import Record, Stream
-
-PATIENCE = 20.0
-"""Seconds until something awaited counts as missing: far above anything real, for slow and busy machines."""
 
 MARK = "BLACK_BOX_TEST"
 
@@ -125,7 +123,7 @@ class Daemon:
         """The daemon's pid as seen from here: the only child of each launcher in turn."""
         pid = self._process.pid
         for _ in range(self.how.pid1 + bool(self.how.launcher)):
-            procfs.wait_until(partial(self._has_child, pid), PATIENCE, f"{procfs.describe(pid)} has started its child")
+            procfs.wait_until(partial(self._has_child, pid), f"{procfs.describe(pid)} has started its child")
             pid = (procfs.children(pid) or [pid])[0]
         return pid
 
@@ -156,7 +154,7 @@ class Daemon:
     def wait_events(self, count: int, event: str, **fields: object) -> list[Record]:
         """Wait for so many records of one kind; fails with everything seen so far."""
         if getattr(self.how, self.how.events_on) == "file":
-            procfs.wait_until(lambda: len(self.events(event, **fields)) >= count, PATIENCE, f"{count} {event} {fields}")
+            procfs.wait_until(lambda: len(self.events(event, **fields)) >= count, f"{count} {event} {fields}")
         else:
             self.streams[self.how.events_on].wait(lambda: len(self.events(event, **fields)) >= count, PATIENCE)
         found = self.events(event, **fields)
@@ -210,7 +208,7 @@ class Daemon:
     def freeze(self) -> None:
         """Stop the daemon from outside and wait until the kernel has done so."""
         self.signal("STOP")
-        procfs.wait_until(lambda: procfs.state(self.pid) == "T", PATIENCE, "the daemon stopped")
+        procfs.wait_until(lambda: procfs.state(self.pid) == "T", "the daemon stopped")
 
     def join(self, *command: str) -> "subprocess.Popen[str]":
         """Start a program in the daemon's PID namespace, but not as its descendant: another container of a pod."""
@@ -227,9 +225,9 @@ class Daemon:
         """Note all present descendants, to look for them when the daemon is gone."""
         self.known |= procfs.identities(procfs.descendants(self.pid))
 
-    def assert_no_zombie(self, timeout: float = 5) -> None:
-        """Nothing that ended is left unreaped by the daemon for longer than ``timeout`` seconds."""
-        procfs.wait_until(lambda: not procfs.zombies(self.pid), timeout, f"all zombies of {self.pid} reaped")
+    def assert_no_zombie(self) -> None:
+        """Nothing that ended is left unreaped by the daemon."""
+        procfs.wait_until(lambda: not procfs.zombies(self.pid), f"all zombies of {self.pid} reaped")
 
     def stop(self, name: str = "TERM") -> int:
         """Check for zombies, send the signal, wait for the end; returns the exit status."""
@@ -245,7 +243,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.fail(f"still running after {timeout} s: {procfs.describe(self.pid)}")
         for stream in self.streams.values():
-            stream.wait(lambda: False, 1)
+            stream.finish(1)
         self.code = code if code >= 0 else 128 - code
         return self.code
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from tests.runtime.isolated import PATIENCE, ROOT
+from tests.helpers.patience import PATIENCE
+from tests.runtime.isolated import ROOT
 
 COMMAND = [sys.executable, "-m", "supervisor"]
 """From the source tree, whether or not it is installed."""

@@ -17,10 +17,8 @@ from typing import Any, Literal
 import pytest
 
 from tests.cli.running import COMMAND, Outcome, environment, run
+from tests.helpers.patience import PATIENCE
 from tests.helpers.streams import Stream
-
-PATIENCE = 20.0
-"""Seconds until something awaited counts as missing."""
 
 _SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -134,7 +132,7 @@ class Running:
         """Wait for its end: the exit code, negative for a signal as subprocess has it."""
         code = self.process.wait(PATIENCE)
         for stream in {id(one): one for one in (self.terminal, self.out, self.err)}.values():
-            stream.wait(lambda: False, 2)
+            stream.finish(2)
         return code
 
     @property

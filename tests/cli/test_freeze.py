@@ -29,7 +29,7 @@ def is_still(group: str) -> bool:
 def stands_still(daemon: Daemon, name: str) -> None:
     """Wait until nothing of the service runs any more."""
     group = group_of(daemon, name)
-    procfs.wait_until(lambda: is_still(group), 20, "it stands still")
+    procfs.wait_until(lambda: is_still(group), "it stands still")
 
 
 @WRITABLE

@@ -14,7 +14,7 @@ from supervisor import __version__
 from supervisor.runtime.hierarchy import UnavailableError, own_group
 from tests.cli.running import COMMAND, environment, run, shell
 from tests.helpers import procfs
-from tests.runtime.isolated import PATIENCE
+from tests.helpers.patience import PATIENCE
 
 Write = Callable[..., str]
 
@@ -295,7 +295,7 @@ def test_a_signal_ends_it(command: list[str], name: str, write: Write) -> None:
     variables = environment({"PAUSEVISOR_CONFIG": write(GOOD)})
     with subprocess.Popen([*COMMAND, *command], stdout=writer, stderr=subprocess.PIPE, env=variables) as process:
         try:
-            procfs.wait_until(lambda: _hangs_in_a_write(process.pid), PATIENCE, "the command writes")
+            procfs.wait_until(lambda: _hangs_in_a_write(process.pid), "the command writes")
             process.send_signal(getattr(signal, "SIG" + name))
             assert process.wait(PATIENCE) == -getattr(signal, "SIG" + name)
             assert process.stderr is not None

@@ -13,6 +13,7 @@ from tests.cli.conftest import Talking
 from tests.cli.running import COMMAND, environment, run
 from tests.conftest import need_namespace
 from tests.harness import hiding_command, namespace_command
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import service
 from tests.runtime.isolated import ROOT
 
@@ -123,7 +124,7 @@ def as_nobody(*arguments: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
         env=environment(),
     )
 
@@ -195,7 +196,7 @@ def test_odd_answers(listening: socket.socket, path: str, answer: bytes, code: i
         connection.recv(65536)
         connection.sendall(answer)
         connection.close()
-        _, err = client.communicate(timeout=30)
+        _, err = client.communicate(timeout=PATIENCE)
     assert client.returncode == code
     assert words in err
     assert "Traceback" not in err
@@ -240,10 +241,8 @@ def test_a_closed_output(talk: Talking) -> None:
     """A client whose standard output is closed does its work; a full one is told."""
     _, say = talk(WEB)
     command = f"exec {' '.join(COMMAND)} stop web >&-"
-    assert (
-        subprocess.run(["sh", "-c", command], env={**environment(), **say.told}, timeout=30, check=False).returncode
-        == 0
-    )
+    stopped = subprocess.run(["sh", "-c", command], env={**environment(), **say.told}, timeout=PATIENCE, check=False)
+    assert stopped.returncode == 0
     assert say.json("status")["services"][0]["state"] == "stopped"
     with open("/dev/full", "wb") as full:
         done = run("status", variables=say.told, stdout=full)

@@ -12,6 +12,7 @@ import pytest
 from tests.containers import host
 from tests.containers.base import Base
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 
 PREFIX = "/opt/pausevisor"
 """Where the unit file expects the virtual environment."""
@@ -58,7 +59,7 @@ class Machine:
                 stdout=console,
                 stderr=console,
             )
-        procfs.wait_until(self._is_up, host.PATIENCE, "systemd has booted")
+        procfs.wait_until(self._is_up, "systemd has booted")
         return self
 
     def _is_up(self) -> bool:
@@ -72,7 +73,7 @@ class Machine:
         if self._nspawn is not None:
             self._nspawn.terminate()  # nspawn has the machine shut down, and ends with it
             try:
-                self._nspawn.wait(host.PATIENCE)
+                self._nspawn.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self._nspawn.kill()
                 self._nspawn.wait()
@@ -107,6 +108,4 @@ class Machine:
 
     def wait_journal(self, text: str) -> None:
         """Wait until the unit has written a line with this text."""
-        procfs.wait_until(
-            lambda: any(text in line for line in self.journal()), host.PATIENCE, f"{text!r} in the journal"
-        )
+        procfs.wait_until(lambda: any(text in line for line in self.journal()), f"{text!r} in the journal")

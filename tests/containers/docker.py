@@ -8,6 +8,7 @@ import pytest
 
 from tests.containers import host
 from tests.containers.engine import Engine
+from tests.helpers.patience import PATIENCE
 from tests.helpers.procfs import wait_until
 
 _WITHOUT_NETWORK = ("--iptables=false", "--ip6tables=false", "--bridge=none")
@@ -23,7 +24,7 @@ class Docker(Engine):
         super().__init__(["docker", "--host", socket], {"DOCKER_CONFIG": folder})
         self._log = os.path.join(folder, "log")
         self._daemon = self._launch(socket)
-        wait_until(self._is_up, host.PATIENCE, "dockerd answers")
+        wait_until(self._is_up, "dockerd answers")
 
     def _launch(self, socket: str) -> "subprocess.Popen[bytes]":
         configuration = os.path.join(self._folder, "daemon.json")
@@ -50,7 +51,7 @@ class Docker(Engine):
         """Remove the containers, end the daemon, which ends its containerd, and remove its data."""
         self.remove_containers()
         self._daemon.terminate()
-        self._daemon.wait(host.PATIENCE)
+        self._daemon.wait(PATIENCE)
         host.remove_tree(self._folder)
 
 

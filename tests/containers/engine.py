@@ -11,11 +11,9 @@ from typing import Any, NoReturn, Self
 import pytest
 
 from tests.containers import host
+from tests.helpers.patience import PATIENCE
 from tests.helpers.records import check_records
 from tests.helpers.streams import Record, Stream
-
-PATIENCE = 30.0
-"""Seconds until something awaited counts as missing."""
 
 
 class Engine:
@@ -27,7 +25,7 @@ class Engine:
         self._containers: list[Container] = []
         self._numbers = itertools.count(1)
 
-    def __call__(self, *arguments: str, timeout: float = host.PATIENCE) -> str:
+    def __call__(self, *arguments: str, timeout: float = PATIENCE) -> str:
         """Run a command that must succeed; returns its stdout."""
         return host.run(*self.command, *arguments, environment=self.environment, timeout=timeout)
 

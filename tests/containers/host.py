@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+from tests.helpers.patience import PATIENCE
 
-PATIENCE = 40.0
-"""Seconds until a program of the host that should have answered counts as hanging."""
+REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 def require(*programs: str) -> None:

@@ -19,11 +19,10 @@ from tests.containers.image import IMAGE
 from tests.containers.podman import Podman
 from tests.harness import How, Launcher
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import service, signals, table
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180, func_only=True)]
-
-PATIENCE = 30.0
 
 
 @pytest.fixture
@@ -89,9 +88,9 @@ class Rsyslog:
         """Start it, and wait until it listens."""
         command = ["rsyslogd", "-n", "-f", self._path("conf"), "-i", self._path("pid")]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        procfs.wait_until(lambda: os.path.exists(self._path("log")), PATIENCE, "rsyslogd listens")
-        procfs.wait_until(lambda: self._listens("tcp"), PATIENCE, "rsyslogd listens")
-        procfs.wait_until(lambda: self._listens("udp"), PATIENCE, "rsyslogd listens")
+        procfs.wait_until(lambda: os.path.exists(self._path("log")), "rsyslogd listens")
+        procfs.wait_until(lambda: self._listens("tcp"), "rsyslogd listens")
+        procfs.wait_until(lambda: self._listens("udp"), "rsyslogd listens")
 
     def _listens(self, kind: str) -> bool:
         with open(f"/proc/net/{kind}", encoding="ascii") as file:
@@ -114,7 +113,7 @@ class Rsyslog:
 
     def wait(self, count: int, **fields: str) -> list[dict[str, str]]:
         """Wait for so many messages."""
-        procfs.wait_until(lambda: len(self.messages(**fields)) >= count, PATIENCE, f"{count} messages {fields}")
+        procfs.wait_until(lambda: len(self.messages(**fields)) >= count, f"{count} messages {fields}")
         return self.messages(**fields)
 
 
@@ -202,11 +201,11 @@ def test_logrotate(daemons: Launcher, way: str) -> None:
         after = f"postrotate\nkill -USR1 {daemon.pid}\nendscript\n" if way == "create" else ""
         file.write(f'"{web}" {{\nrotate 9\nsize 1\n{way}\nsu root root\n{after}}}\n')
     for turn in range(3):
-        procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size > 20, 20, "lines are written")
+        procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size > 20, "lines are written")
         subprocess.run(["logrotate", "--force", "--state", state, configuration], check=True)
         if way == "create":
             daemon.wait_events(turn + 1, "logs_reopened")
-    procfs.wait_until(lambda: os.path.exists(done), PATIENCE, "all is written")
+    procfs.wait_until(lambda: os.path.exists(done), "all is written")
     assert daemon.stop() == 0
     lines = [line for turn in (3, 2, 1) for line in read(f"{web}.{turn}").split()] + read(web).split()
     if way == "create":
@@ -239,11 +238,11 @@ def test_a_stalled_disk(daemons: Launcher) -> None:
     command = [*tracer, sys.executable, "-I", "-m", "supervisor", "run", "-c", configuration]
     daemon = daemons.program(command, How())
     daemon.checked = False  # what strace leaves is not ours
-    procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size, PATIENCE, "the service's lines are written")
+    procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size, "the service's lines are written")
     tracee = next(pid for pid in procfs.children(daemon.pid) if procfs.children(pid))  # strace tries itself out first
     sent = time.monotonic()
     os.kill(tracee, signal.SIGTERM)
-    procfs.wait_until(lambda: os.path.exists(term) and read(term), PATIENCE, "the service has its TERM")
+    procfs.wait_until(lambda: os.path.exists(term) and read(term), "the service has its TERM")
     assert float(read(term)) - sent < 0.05
     assert daemon.wait() == 0
 

@@ -45,14 +45,14 @@ def test_pause_is_the_first_process_of_the_pod(pause: Container) -> None:
 def test_pause_reaps_and_reports_another_containers_orphans(pause: Container) -> None:
     """A process whose parent dies in any container becomes the pause's child, and its end is reported."""
     neighbour = other(pause.engine, *program("orphans", "20"))
-    wait_until(lambda: len(pause.events("orphan_exited", exit_code=7)) >= 20, 20, "all orphans reported")
+    wait_until(lambda: len(pause.events("orphan_exited", exit_code=7)) >= 20, "all orphans reported")
     assert "<defunct>" not in " ".join(neighbour.processes().values())
 
 
 def test_pause_reports_an_orphan_stopped_and_continued(pause: Container) -> None:
     """Stop and continue of what it has adopted are seen as well."""
     neighbour = other(pause.engine, *program("orphans", "1", "stay"))
-    wait_until(lambda: len(_adopted(neighbour)) == 1, 20, "the orphan has the pause as its parent")
+    wait_until(lambda: len(_adopted(neighbour)) == 1, "the orphan has the pause as its parent")
     (orphan,) = _adopted(neighbour)
     neighbour.exec("kill", "-STOP", str(orphan))
     assert pause.wait_event("orphan_stopped", pid=orphan)["signal_name"] == "SIGSTOP"

@@ -30,8 +30,8 @@ def answers(container: Container, program: str, answer: str) -> bool:
 
 def wait_answers(container: Container) -> None:
     """Wait until both servers answer."""
-    wait_until(lambda: answers(container, ASK_NGINX, "200"), 20, "nginx answers")
-    wait_until(lambda: answers(container, ASK_REDIS, "+PONG"), 20, "redis answers")
+    wait_until(lambda: answers(container, ASK_NGINX, "200"), "nginx answers")
+    wait_until(lambda: answers(container, ASK_REDIS, "+PONG"), "redis answers")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_no_zombie_is_left_by_workers_that_end(pair: Container) -> None:
     workers = {pid for pid, command in pair.processes().items() if "worker process" in command}
     assert workers
     pair.exec("nginx", "-s", "reload")
-    wait_until(lambda: not workers & set(pair.processes()), 20, "the old workers are gone")
+    wait_until(lambda: not workers & set(pair.processes()), "the old workers are gone")
     assert "<defunct>" not in " ".join(pair.processes().values())
     pair.stop()
     pair.check()

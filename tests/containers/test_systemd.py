@@ -86,7 +86,7 @@ def test_killed_daemon_is_restarted_and_leaves_nothing(unit: Machine) -> None:
     before = unit.show("MainPID")["MainPID"]
     unit("kill", "-KILL", before)
     restarted = {"ActiveState": "active", "NRestarts": "1"}
-    wait_until(lambda: unit.show(*restarted) == restarted, host.PATIENCE, "systemd has started the daemon again")
+    wait_until(lambda: unit.show(*restarted) == restarted, "systemd has started the daemon again")
     assert unit.show("MainPID")["MainPID"] != before
     unit.wait_journal('"child_started"')
     assert len(unit("pgrep", "--exact", "sleep").split()) == 1
@@ -103,9 +103,7 @@ def test_output_in_the_journal(machine: Machine) -> None:
     machine.write(CONFIGURATION, "".join(tables))
     try:
         machine("systemctl", "start", "pausevisor")
-        wait_until(
-            lambda: machine.show("ActiveState") == {"ActiveState": "inactive"}, host.PATIENCE, "the daemon has ended"
-        )
+        wait_until(lambda: machine.show("ActiveState") == {"ActiveState": "inactive"}, "the daemon has ended")
         found = entries(machine, "PAUSEVISOR_SERVICE=web", "PAUSEVISOR_EVENT=output")
         # The streams go different ways, and may overtake each other.
         streams = {"stdout": ["one", "two\ttabs"], "stderr": ["bad"]}

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.engine import PATIENCE
 from tests.containers.image import IMAGE
 from tests.containers.podman import Podman
+from tests.helpers.patience import PATIENCE
 from tests.helpers.streams import Stream
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120, func_only=True)]

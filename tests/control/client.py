@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE = 20.0
-"""Seconds until an answer counts as missing."""
+from tests.helpers.patience import PATIENCE
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_server_sent_events(control: StartControlled) -> None:
 def test_what_is_no_longer_kept(control: StartControlled) -> None:
     """A number from before the ring: first the answer says which records are missing, and none is missing besides."""
     daemon, client = control(IGNORE, STORM)
-    procfs.wait_until(lambda: len(events_of(daemon)) > 1500, 20, "more events than are kept")
+    procfs.wait_until(lambda: len(events_of(daemon)) > 1500, "more events than are kept")
     client.post("/v1/services/storm/stop?wait=true")
     missed, *records = client.get("/v1/events?since=1").lines
     assert (missed["event"], missed["from"]) == ("events_missed", 2)
@@ -150,7 +150,7 @@ def test_a_hundred_followers_that_never_read(control: StartControlled) -> None:
         follower.sendall(b"GET /v1/events?follow=true&since=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     at = daemon.events("child_started", service="storm")[-1]["attempt"]
     procfs.wait_until(
-        lambda: daemon.events("child_started", service="storm")[-1]["attempt"] > at + 1500, 60, "the storm goes on"
+        lambda: daemon.events("child_started", service="storm")[-1]["attempt"] > at + 1500, "the storm goes on"
     )
     began = time.monotonic()
     assert client.service("web")["state"] == "running"
@@ -162,7 +162,7 @@ def test_a_hundred_followers_that_never_read(control: StartControlled) -> None:
             continue
     for follower in followers:
         follower.close()
-    procfs.wait_until(lambda: sockets(daemon.pid) < 10, 20, "their connections are closed")
+    procfs.wait_until(lambda: sockets(daemon.pid) < 10, "their connections are closed")
 
 
 def resident(pid: int) -> int:

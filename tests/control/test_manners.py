@@ -19,6 +19,7 @@ from tests.control.client import Client, raw
 from tests.control.conftest import StartControlled
 from tests.harness import Daemon, How
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import program, service, table
 
 WEB = service("web", "sleep", "1000")
@@ -30,7 +31,7 @@ def served(control: StartControlled) -> tuple[Daemon, Client]:
     """A daemon that has been asked once, so that what serves HTTP is imported, and has no client now."""
     daemon, client = control(WEB)
     assert client.get("/livez").status == 200
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 20, "the first connection is closed")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "the first connection is closed")
     return daemon, client
 
 
@@ -183,7 +184,7 @@ def test_a_request_that_never_ends(control: StartControlled) -> None:
     body.sendall(b"POST /v1/services/web/signal HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12")
     for connection in (silent, slow, body):
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(PATIENCE)
             with contextlib.suppress(ConnectionResetError):
                 connection.recv(65536)
     assert client.get("/livez").status == 200
@@ -199,7 +200,7 @@ def test_a_thousand_connections(served: tuple[Daemon, Client], many: None) -> No
             stack.enter_context(raw(str(client.at)))
         assert client.get("/livez").status == 200
         assert connections(daemon, client) <= 257
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 20, "their end is noticed")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "their end is noticed")
 
 
 def test_room_is_not_made_by_those_who_are_served(served: tuple[Daemon, Client], many: None) -> None:
@@ -216,7 +217,7 @@ def test_room_is_not_made_by_those_who_are_served(served: tuple[Daemon, Client],
     assert answer.status == 503
     assert answer.headers["Content-Type"] == "application/problem+json"
     followers.pop().close()
-    procfs.wait_until(lambda: client.get("/livez").status == 200, 20, "there is room again")
+    procfs.wait_until(lambda: client.get("/livez").status == 200, "there is room again")
     for follower in followers:
         follower.close()
     assert daemon.events("internal_error") == []
@@ -239,10 +240,10 @@ def test_coming_and_going(served: tuple[Daemon, Client]) -> None:
                     connection.recv(16)
 
     come_and_go(500)
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 20, "all are closed")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "all are closed")
     before, descriptors = resident(daemon.pid), len(procfs.descriptors(daemon.pid))
     come_and_go(3000)
-    procfs.wait_until(lambda: len(procfs.descriptors(daemon.pid)) == descriptors, 20, "all are closed")
+    procfs.wait_until(lambda: len(procfs.descriptors(daemon.pid)) == descriptors, "all are closed")
     assert resident(daemon.pid) - before < 2 * 2**20
     assert daemon.events("internal_error") == []
 
@@ -259,7 +260,7 @@ def test_an_answer_that_nobody_takes(control: StartControlled) -> None:
         connection.sendall(b"GET /v1/services HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
     assert client.get("/livez").status == 200
     assert resident(daemon.pid) - before < 10 * 2**20
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 30, "they are cut off")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "they are cut off")
     for connection in lazy:
         connection.close()
 
@@ -279,7 +280,7 @@ def test_too_few_descriptors(control: StartControlled) -> None:
         daemon.wait_event("child_started", service="web", attempt=2)
         daemon.wait_line("ready", count=2)
         before, began = procfs.cpu_ticks(daemon.pid), time.monotonic()
-        procfs.wait_until(lambda: time.monotonic() - began > 2, 20, "time to spin in")
+        procfs.wait_until(lambda: time.monotonic() - began > 2, "time to spin in")
         assert procfs.cpu_ticks(daemon.pid) - before < 20
         assert daemon.stop() == 0
     assert daemon.events("child_spawn_failed") == []
@@ -295,7 +296,7 @@ def test_no_descriptor_at_all(served: tuple[Daemon, Client]) -> None:
         warning = daemon.wait_event("supervisor_warning")
         assert "cannot accept connections: Too many open files" in str(warning["message"])
         before, began = procfs.cpu_ticks(daemon.pid), time.monotonic()
-        procfs.wait_until(lambda: time.monotonic() - began > 2.5, 20, "time to spin in")
+        procfs.wait_until(lambda: time.monotonic() - began > 2.5, "time to spin in")
         assert procfs.cpu_ticks(daemon.pid) - before < 20
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
@@ -401,11 +402,11 @@ def test_what_comes_behind_a_request(served: tuple[Daemon, Client]) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.get("/livez").status == 200  # by now that is read
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 5, "its end is seen")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "its end is seen")
     before = resident(daemon.pid)
     say(client, head, *[b"x" * 65536] * 1000)
     assert resident(daemon.pid) - before < 2 * 2**20
-    procfs.wait_until(lambda: connections(daemon, client) == 0, 5, "it is cut off")
+    procfs.wait_until(lambda: connections(daemon, client) == 0, "it is cut off")
     assert daemon.events("internal_error") == []
 
 
@@ -417,7 +418,7 @@ def test_requests_at_random(served: tuple[Daemon, Client]) -> None:
     nearly_right(client, random, 500)
     before = resident(daemon.pid)
     nearly_right(client, random, 3000)
-    procfs.wait_until(lambda: len(procfs.descriptors(daemon.pid)) == descriptors, 30, "all are closed")
+    procfs.wait_until(lambda: len(procfs.descriptors(daemon.pid)) == descriptors, "all are closed")
     assert resident(daemon.pid) - before < 6 * 2**20  # the ring of events fills
     assert daemon.events("internal_error") == []
     assert client.get("/livez").status == 200

@@ -94,9 +94,9 @@ def test_counted_whatever_the_log_level_is(start: Launcher, path: str) -> None:
     """Orphans and ends are counted from the start, though nobody writes them down."""
     bad = service("bad", "sh", "-c", "(sleep 0.1 &) ; exit 1", restart="never")
     daemon = start.services(IGNORE, WEB, bad, options=("--control", path, "--log-level", "critical"))
-    procfs.wait_until(lambda: listens(path), 20, "the daemon listens")
+    procfs.wait_until(lambda: listens(path), "the daemon listens")
     client = Client(path)
-    procfs.wait_until(lambda: value(scrape(client), "orphans_exited_total") == 1, 20, "the orphan")
+    procfs.wait_until(lambda: value(scrape(client), "orphans_exited_total") == 1, "the orphan")
     found = scrape(client)
     assert value(found, "zombies_reaped_total") == 2
     assert value(found, "service_exits_total", service="bad", exit_code="1", signal="") == 1
@@ -129,7 +129,7 @@ def test_a_service_that_is_gone_takes_its_series_along(control: StartControlled,
     with open(path, "w", encoding="utf-8") as file:
         file.write("")
     assert client.post("/v1/reload").status == 200
-    procfs.wait_until(lambda: len(client.get("/v1/services").json["services"]) == 1, 20, "the service is gone")
+    procfs.wait_until(lambda: len(client.get("/v1/services").json["services"]) == 1, "the service is gone")
     assert not [key for key in scrape(client) if ("service", "gone") in key[1]]
 
 

@@ -73,7 +73,7 @@ def test_the_reload_does_what_the_plan_says(running: tuple[Daemon, Client, Chang
     assert (answer.status, answer.json) == (200, CHANGES)
     daemon.wait_event("config_reloaded", added=["new"], changed=["web"], removed=["old"])
     daemon.wait_event("child_started", service="web", attempt=2)
-    procfs.wait_until(lambda: client.get("/v1/services/old").status == 404, 20, "the removed service is gone")
+    procfs.wait_until(lambda: client.get("/v1/services/old").status == 404, "the removed service is gone")
     assert client.service("same")["pid"] == same
     assert client.get("/v1/plan").json["changed"] == {}
 

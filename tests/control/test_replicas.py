@@ -58,9 +58,9 @@ def test_scaling(control: StartControlled) -> None:
     after = pids(client)
     assert {name: after[name] for name in before} == before
     assert client.ask("POST", "/v1/services/web/scale?wait=true", {"replicas": 2}).status == 200
-    procfs.wait_until(lambda: list(pids(client)) == NAMES[:2], 20, "the others are gone")
+    procfs.wait_until(lambda: list(pids(client)) == NAMES[:2], "the others are gone")
     assert client.post("/v1/services/web/scale", {"replicas": 0}).status == 202
-    procfs.wait_until(lambda: pids(client) == {}, 20, "all are gone")
+    procfs.wait_until(lambda: pids(client) == {}, "all are gone")
     assert client.get("/v1/services/web").json == {"services": [], "ok": True}
     assert client.post("/v1/services/web/start").json["services"] == {}
     assert client.post("/v1/services/web/rolling-restart?wait=true").json["services"] == []
@@ -114,7 +114,7 @@ def test_it_goes_on_without_its_client(control: StartControlled) -> None:
     assert again.status == 409
     assert "under way" in again.json["detail"]
     for name in ("web%231", "web%232"):
-        procfs.wait_until(lambda name=name: client.service(name)["state"] == "stopping", 20, "its turn")  # type: ignore[misc]
+        procfs.wait_until(lambda name=name: client.service(name)["state"] == "stopping", "its turn")  # type: ignore[misc]
         client.post(f"/v1/services/{name}/signal", {"signal": "USR1"})
     daemon.wait_event("child_started", service="web#2", attempt=2)
     daemon.wait_line("ready", count=4)

@@ -55,7 +55,7 @@ def test_nothing_is_imported_before_somebody_comes(control: StartControlled) -> 
     """The daemon that nobody asks is as small as one without a socket; asked once, it has grown by megabytes."""
     daemon, client = control(WEB)
     daemon.wait_event("service_state_changed", to="running")
-    procfs.wait_until(lambda: procfs.state(daemon.pid) == "S", 20, "the daemon is up")
+    procfs.wait_until(lambda: procfs.state(daemon.pid) == "S", "the daemon is up")
     before = resident(daemon.pid)
     client.get("/livez")
     assert resident(daemon.pid) - before > 3 * 2**20
@@ -66,7 +66,7 @@ def test_idle_with_the_socket_open(control: StartControlled) -> None:
     """Zero wake-ups: before anybody came, after they have gone, and while somebody follows what does not happen."""
     daemon, client = control(WEB)
     daemon.wait_event("service_state_changed", to="running")
-    procfs.wait_until(lambda: procfs.state(daemon.pid) == "S", 20, "the daemon is up")
+    procfs.wait_until(lambda: procfs.state(daemon.pid) == "S", "the daemon is up")
     procfs.assert_idle(daemon.pid)
     client.get("/v1/services")
     client.get("/metrics")

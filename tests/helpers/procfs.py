@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from tests.helpers.patience import PATIENCE
+
 ALL_BLOCKED = frozenset({1, 2, 3, 10, 12, 15})
 """Signals that tell a process which blocked everything from one that blocked what its launcher needed blocked."""
 
 
-def wait_until(condition: Callable[[], object], timeout: float, why: str) -> None:
+def wait_until(condition: Callable[[], object], why: str) -> None:
     """Poll until the condition holds; for what no event, pipe or descriptor tells.
 
     Args:
         condition: called every few milliseconds.
-        timeout: seconds until the test fails.
         why: what was awaited, for the failure message.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {timeout} s: {why}")
+            pytest.fail(f"not within {PATIENCE} s: {why}")
         time.sleep(0.002)
 
 
@@ -174,7 +175,7 @@ def switches(pid: int) -> int:
 
 def assert_idle(pid: int, seconds: float = 0.3) -> None:
     """The process settles, then does not wake once in the given time (an absence can only be seen over an interval)."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         before = switches(pid)
         time.sleep(seconds)

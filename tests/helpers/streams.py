@@ -2,10 +2,13 @@
 
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from tests.helpers.patience import PATIENCE
 
 Record = dict[str, Any]
 
@@ -29,16 +32,17 @@ class Stream:
         self._thread.start()
 
     def _read(self) -> None:
-        while True:
-            try:
-                chunk = os.read(self._descriptor, 65536)
-            except OSError:  # a terminal whose other side is closed answers EIO
-                chunk = b""
-            with self._changed:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        while not self.ended:
+            poll.poll()
+            with self._changed:  # so that what can't be read any more has been taken
+                try:
+                    chunk = os.read(self._descriptor, 65536)
+                except OSError:  # a terminal whose other side is closed answers EIO
+                    chunk = b""
                 self._take(chunk)
                 self._changed.notify_all()
-            if not chunk:
-                return
 
     def _take(self, chunk: bytes) -> None:
         self.raw += chunk
@@ -69,6 +73,19 @@ class Stream:
                 if self.ended or not self._changed.wait(deadline - time.monotonic()):
                     return bool(condition())
             return True
+
+    def finish(self, timeout: float) -> None:
+        """Wait, once who wrote it is gone, for its end; that may never come, for others may have it as well.
+
+        After ``timeout`` seconds only what had been written before is awaited, however long this machine stands still.
+        """
+        self.wait(lambda: False, timeout)
+        self.wait(lambda: not self._has_more(), PATIENCE)
+
+    def _has_more(self) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return not self.ended and bool(poll.poll(0))
 
     def contains(self, text: str) -> bool:
         """Whether the text has been written, complete line or not."""

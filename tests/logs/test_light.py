@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.helpers.patience import PATIENCE
+
 _PROGRAM = """
 import sys
 before = set(sys.modules)
@@ -31,6 +33,6 @@ _ALLOWED = {
 
 def test_an_event_needs_no_other_module() -> None:
     """Writing events imports five small modules and nothing of the standard library that weighs."""
-    ran = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert set(ran.stderr.split()) <= _ALLOWED
     assert '"event":"orphan_exited"' in ran.stdout

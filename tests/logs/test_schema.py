@@ -16,6 +16,7 @@ from supervisor.logs.fields import COMMON
 from supervisor.logs.output import OutputLines
 from supervisor.logs.schema import event_schema, markdown
 from supervisor.logs.structured import FORMATS, make_renderer
+from tests.helpers.patience import PATIENCE
 from tests.logs.support import STAMP_TEXT, parse
 
 _jsonschema: Any = importlib.import_module("jsonschema")  # it has no type information of its own
@@ -64,7 +65,7 @@ def test_the_schema_is_a_schema() -> None:
 def test_the_published_file_is_up_to_date() -> None:
     """``config/events.schema.json`` is what ``python -m supervisor.logs.schema`` writes."""
     ran = subprocess.run(
-        [sys.executable, "-m", "supervisor.logs.schema"], capture_output=True, check=True, cwd=_ROOT, timeout=30
+        [sys.executable, "-m", "supervisor.logs.schema"], capture_output=True, check=True, cwd=_ROOT, timeout=PATIENCE
     )
     with open(os.path.join(_ROOT, "config", "events.schema.json"), "rb") as file:
         assert file.read() == ran.stdout

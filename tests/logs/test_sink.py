@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from supervisor.logs.sink import BLOCKED, CLOSED, NO_SPACE, Sink, open_sink
+from tests.helpers.patience import PATIENCE
 from tests.logs.support import closing, open_descriptors, read_now, turns
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
@@ -300,7 +301,7 @@ def test_space_that_comes_back(tmp_path: object) -> None:
     """A record cut by a full file is finished when there is space again; those in between are lost, and counted."""
     path = os.path.join(str(tmp_path), "log")
     ran = subprocess.run(
-        [sys.executable, "-c", _FILE_LIMIT_PROGRAM, path], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", _FILE_LIMIT_PROGRAM, path], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert ran.stdout.splitlines() == [
         "[True, True, True, False, False, False] {'no_space': 3} 50",
@@ -323,7 +324,7 @@ def test_flush_waits_no_longer_than_it_is_told(ends: tuple[int, int]) -> None:
         assert sink.pending == 0
         sink.close()
         os.close(ends[1])
-        assert reader.wait(30) == 0
+        assert reader.wait(PATIENCE) == 0
 
 
 def test_memory_is_given_back(ends: tuple[int, int]) -> None:
@@ -368,7 +369,7 @@ def test_a_path_takes_no_standard_number(tmp_path: object) -> None:
     """Started with 0 to 2 closed, the log still is none of them."""
     path = os.path.join(str(tmp_path), "log")
     ran = subprocess.run(
-        [sys.executable, "-c", _LOW_NUMBERS_PROGRAM, path], capture_output=True, check=True, timeout=30
+        [sys.executable, "-c", _LOW_NUMBERS_PROGRAM, path], capture_output=True, check=True, timeout=PATIENCE
     )
     assert ran.stdout in (b"", b"0")  # the listing's own descriptor is the lowest free one
     with open(path, "rb") as file:

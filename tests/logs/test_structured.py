@@ -12,6 +12,7 @@ from supervisor.logs.encode import encode_line
 from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink
 from supervisor.logs.structured import FORMATS, make_renderer
+from tests.helpers.patience import PATIENCE
 from tests.logs.support import STAMP, STAMP_TEXT, closing, read_now
 
 EVENT: dict[str, object] = {
@@ -205,6 +206,6 @@ def test_structlog_does_not_bring_rich(tmp_path: object) -> None:
         text=True,
         check=True,
         env=environment,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert ran.stdout == "[]\n"

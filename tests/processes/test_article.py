@@ -3,6 +3,7 @@
 import pytest
 
 from tests.harness import How, Launcher
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import program, service, table
 
 
@@ -68,4 +69,4 @@ def test_ending_the_pause_ends_the_pod(start: Launcher, pid1: How) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
         assert daemon.stop() == 0
-        assert other.wait(10) in {-9, 137}
+        assert other.wait(PATIENCE) in {-9, 137}

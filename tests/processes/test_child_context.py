@@ -30,7 +30,7 @@ def numbers(mask: str) -> set[int]:
 def described(folder: str, name: str = "report") -> dict[str, Any]:
     """Wait for a report of describe.py and read it."""
     path = os.path.join(folder, name)
-    procfs.wait_until(lambda: os.path.exists(path), 20, f"{path} is written")
+    procfs.wait_until(lambda: os.path.exists(path), f"{path} is written")
     with open(path, encoding="utf-8") as file:
         found: dict[str, Any] = json.load(file)
     return found

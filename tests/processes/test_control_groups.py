@@ -54,7 +54,7 @@ def test_nothing_of_it_is_left(start: Launcher, place: How, loop: str) -> None:
         how=place,
     )
     group = service_group(daemon, "web")
-    procfs.wait_until(lambda: len(members(group)) >= 7, 20, "the family is complete")
+    procfs.wait_until(lambda: len(members(group)) >= 7, "the family is complete")
     family = members(group)
     assert daemon.outside(daemon.wait_event("child_started", service="plain")["pid"]) not in family
     daemon.remember()
@@ -76,12 +76,12 @@ def test_a_restart_begins_alone(start: Launcher, place: How, loop: str) -> None:
         how=place,
     )
     group = service_group(daemon, "web")
-    procfs.wait_until(lambda: len(members(group)) == 4, 20, "the family is complete")
+    procfs.wait_until(lambda: len(members(group)) == 4, "the family is complete")
     before = set(members(group))
     daemon.kill(daemon.events("child_started")[0]["pid"], "KILL")
     assert service_group(daemon, "web", 2) == group
-    procfs.wait_until(lambda: not any(procfs.alive(pid) for pid in before), 20, "the old family has ended")
-    procfs.wait_until(lambda: len(members(group)) == 4, 20, "the new family is complete")
+    procfs.wait_until(lambda: not any(procfs.alive(pid) for pid in before), "the old family has ended")
+    procfs.wait_until(lambda: len(members(group)) == 4, "the new family is complete")
     assert daemon.stop() == 0
     assert not os.path.exists(os.path.dirname(group))
 
@@ -101,7 +101,7 @@ def test_what_is_left_by_intent_stays(start: Launcher) -> None:
     (orphan,) = members(group)
     os.kill(orphan, signal.SIGKILL)
     assert daemon.wait_event("orphan_exited")["origin"] == "web"
-    procfs.wait_until(lambda: not os.path.exists(group), 20, "the group is removed when its last process is reaped")
+    procfs.wait_until(lambda: not os.path.exists(group), "the group is removed when its last process is reaped")
     assert os.path.exists(os.path.dirname(group))
     assert daemon.stop() == 0
     assert not os.path.exists(os.path.dirname(group))
@@ -115,7 +115,7 @@ def test_a_frozen_service_can_be_stopped(start: Launcher) -> None:
     group = service_group(daemon, "web")
     with open(f"{group}/cgroup.freeze", "w", encoding="ascii") as file:
         file.write("1")
-    procfs.wait_until(lambda: "frozen 1" in read_lines(f"{group}/cgroup.events"), 20, "it is frozen")
+    procfs.wait_until(lambda: "frozen 1" in read_lines(f"{group}/cgroup.events"), "it is frozen")
     assert daemon.stop() == 0
     assert daemon.wait_event("child_exited")["exit_code"] == 0
 
@@ -170,7 +170,7 @@ def tight() -> Iterator[str]:
             os.rmdir(path)
         return not os.path.exists(path)
 
-    procfs.wait_until(removed, 20, "the group is empty")
+    procfs.wait_until(removed, "the group is empty")
 
 
 def test_a_kill_for_memory_is_told_from_another(start: Launcher, loop: str, tight: str) -> None:

@@ -133,7 +133,7 @@ def test_term_while_the_probe_hangs(start: Launcher, place: How) -> None:
         ),
         how=place,
     )
-    procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), 20, "the probe runs")
+    procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), "the probe runs")
     assert daemon.stop() == 0
     finished = daemon.wait_event("shutdown_finished")
     assert (finished["killed"], finished["duration_s"] < 2) == ([], True)

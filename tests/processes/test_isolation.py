@@ -209,7 +209,7 @@ def test_each_refusal_names_the_setting(start: Launcher, loop: str) -> None:
         assert words in failures[0]["error"]
     main = daemon.wait_event("child_started", service="plain")["pid"]
     # a child that has told its failure is about to end, and is no zombie yet
-    procfs.wait_until(lambda: procfs.children(daemon.pid) == [main], 20, "those that failed are reaped")
+    procfs.wait_until(lambda: procfs.children(daemon.pid) == [main], "those that failed are reaped")
     links = list(procfs.descriptors(daemon.pid).values())
     halves = [link for link in links if link.startswith("pipe:") and links.count(link) == 1]
     assert len(halves) == 4  # its own two streams, and those of the one that runs

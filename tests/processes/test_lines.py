@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import Daemon, How, Launcher
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import service, table
 from tests.processes.test_output import assert_full
 
@@ -28,7 +29,7 @@ def jq(daemon: Daemon, *arguments: str) -> str:
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed")
     ran = subprocess.run(
-        ["jq", *arguments], input=daemon.text("stdout"), capture_output=True, text=True, check=False, timeout=30
+        ["jq", *arguments], input=daemon.text("stdout"), capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert (ran.stderr, ran.returncode) == ("", 0)
     return ran.stdout
@@ -36,7 +37,7 @@ def jq(daemon: Daemon, *arguments: str) -> str:
 
 def read_all(daemon: Daemon) -> None:
     """Wait until everything that the daemon has written is read, which may take longer than its end."""
-    assert daemon.streams["stdout"].wait(lambda: False, 20) is False
+    assert daemon.streams["stdout"].wait(lambda: False, PATIENCE) is False
     assert daemon.streams["stdout"].ended
 
 
@@ -157,7 +158,7 @@ def test_a_service_that_is_not_to_wait(start: Launcher, place: How, loop: str, o
         options=("--loop", loop),
         how=replace(place, stdout="small-pipe"),
     )
-    procfs.wait_until(lambda: os.path.exists(done), 20, "the hasty service has written all it has")
+    procfs.wait_until(lambda: os.path.exists(done), "the hasty service has written all it has")
     daemon.read_late("stdout")
     daemon.wait_text('"event":"log_lines_dropped"')
     assert daemon.stop() == 0

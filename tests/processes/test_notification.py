@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
-from tests.harness import PATIENCE, Daemon, How, Launcher
+from tests.harness import Daemon, How, Launcher
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import program, service, table
 
 NOTIFY = {"notify": True}

@@ -100,8 +100,8 @@ def test_a_stdout_nobody_reads(start: Launcher, place: How, loop: str) -> None:
 def assert_full(daemon: Daemon) -> None:
     """The pipe takes no more, the service waits in its write, and the daemon sleeps."""
     reader = daemon.ends.ours["stdout"]
-    procfs.wait_until(lambda: unread(reader) > 0, 20, "something is written")
-    procfs.wait_until(lambda: procfs.children(daemon.pid), 20, "the service has started")
+    procfs.wait_until(lambda: unread(reader) > 0, "something is written")
+    procfs.wait_until(lambda: procfs.children(daemon.pid), "the service has started")
     procfs.assert_idle(daemon.pid)
 
 
@@ -141,13 +141,13 @@ def test_a_stdout_whose_reader_is_gone(start: Launcher, place: How, loop: str) -
         options=("--loop", loop),
         how=replace(place, stdout="small-pipe"),
     )
-    procfs.wait_until(lambda: lines_of(marker) >= 1, 20, "the service has started")
+    procfs.wait_until(lambda: lines_of(marker) >= 1, "the service has started")
     os.close(daemon.ends.ours.pop("stdout"))
     for child in procfs.children(daemon.pid):
         daemon_child = procfs.identity(child)
         assert daemon_child is not None
         os.kill(child, 9)
-    procfs.wait_until(lambda: lines_of(marker) >= 2, 20, "the service has been restarted")
+    procfs.wait_until(lambda: lines_of(marker) >= 2, "the service has been restarted")
     assert daemon.stop() == 0
 
 
@@ -181,7 +181,7 @@ def test_a_start_with_closed_descriptors(start: Launcher, place: How, loop: str,
         daemon = start.services(table("log", to=log), service("web", *command), options=("--loop", loop), how=how)
     else:
         daemon = start.daemon("run", "--loop", loop, "--log-to", log, "--", *command, how=replace(how, pure=False))
-    procfs.wait_until(lambda: os.path.exists(report), 20, "the service has written its report")
+    procfs.wait_until(lambda: os.path.exists(report), "the service has written its report")
     for number, target in procfs.descriptors(daemon.pid).items():
         assert number > 2 or not target.startswith(("socket:", "anon_inode:")), (number, target)
         assert number > 2 or target != log

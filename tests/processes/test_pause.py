@@ -7,6 +7,7 @@ import pytest
 from tests.harness import How, Launcher
 from tests.helpers import procfs
 from tests.helpers.ends import Kind
+from tests.helpers.patience import PATIENCE
 from tests.helpers.records import check_foretold
 from tests.helpers.settings import program
 
@@ -42,7 +43,7 @@ def test_orphans_of_the_pod_are_reaped_and_reported(start: Launcher, pid1: How) 
     daemon = start.pause(pid1)
     daemon.wait_event("pause_entered")
     with daemon.join(*program("orphans", "20", "quick", "exit")) as other:
-        assert other.communicate(timeout=20)[0] == "done\n"
+        assert other.communicate(timeout=PATIENCE)[0] == "done\n"
     ended = daemon.wait_events(20, "orphan_exited", exit_code=7)
     assert all(found["comm"].startswith("python") for found in ended)
     assert len({found["pid"] for found in ended}) == 20
@@ -55,7 +56,7 @@ def test_orphan_states_are_reported(start: Launcher, pid1: How) -> None:
     daemon = start.pause(pid1)
     daemon.wait_event("pause_entered")
     with daemon.join(*program("orphans", "1", "stay", "exit")) as other:
-        text = other.communicate(timeout=20)[0]
+        text = other.communicate(timeout=PATIENCE)[0]
     pid = int(text.split()[1])
     for name, event in (("STOP", "orphan_stopped"), ("CONT", "orphan_continued"), ("KILL", "orphan_exited")):
         daemon.kill(pid, name)
@@ -68,7 +69,7 @@ def test_many_orphans_dying_at_one_instant_and_term_meanwhile(start: Launcher, p
     daemon = start.pause(pid1)
     daemon.wait_event("pause_entered")
     with daemon.join(*program("orphans", "300", "together", "exit")) as other:
-        assert other.communicate(timeout=20)[0] == "done\n"
+        assert other.communicate(timeout=PATIENCE)[0] == "done\n"
     ended = daemon.wait_events(300, "orphan_exited")
     check_foretold(ended)
     daemon.assert_no_zombie()
@@ -88,7 +89,7 @@ def test_a_pause_needs_no_descriptor(start: Launcher, place: How, kind: Kind) ->
     """With stdin, stdout and stderr closed, or all /dev/null, a pause runs and ends with 0."""
     how = replace(place, stdin=kind, stdout=kind, stderr=kind)
     daemon = start.pause(how)
-    procfs.wait_until(lambda: procfs.keeps_term(daemon.pid), 10, "TERM is kept or handled")
+    procfs.wait_until(lambda: procfs.keeps_term(daemon.pid), "TERM is kept or handled")
     assert daemon.stop() == 0
 
 

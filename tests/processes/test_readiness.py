@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tests.harness import PATIENCE, How, Launcher
+from tests.harness import How, Launcher
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import program, service, table
 
 SLEEP = "exec sleep 1000"
@@ -214,7 +215,7 @@ def test_term_during_a_probe(start: Launcher, place: How, loop: str) -> None:
         how=place,
     )
     daemon.wait_line("ready")
-    procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), PATIENCE, "the probe runs")
+    procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), "the probe runs")
     assert daemon.stop() == 0
     finished = daemon.wait_event("shutdown_finished")
     assert finished["killed"] == []

@@ -121,7 +121,7 @@ def test_where_lines_go_changes_while_they_come(start: Launcher, loop: str) -> N
         daemon.signal("HUP")
         daemon.wait_events(turn, "config_reloaded")
         if "stdout" in way:
-            procfs.wait_until(lambda: sum(os.path.getsize(name) for name in logs_of(path)) > size + 30_000, 30, "lines")  # noqa: B023
+            procfs.wait_until(lambda: sum(os.path.getsize(name) for name in logs_of(path)) > size + 30_000, "lines")  # noqa: B023
     seen = len(daemon.events("output"))
     daemon.wait_events(seen + 50, "output")
     daemon.stop()

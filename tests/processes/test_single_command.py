@@ -153,7 +153,7 @@ def test_the_death_of_the_parent_ends_us_when_told(start: Launcher) -> None:
     os.kill(int(procfs.status(daemon.pid)["PPid"]), 9)
     daemon.wait_event("shutdown_finished")
     assert daemon.wait() == 137
-    procfs.wait_until(lambda: not procfs.alive(daemon.pid), 10, "the daemon has ended")
+    procfs.wait_until(lambda: not procfs.alive(daemon.pid), "the daemon has ended")
     assert daemon.wait_lines(2)[1] == "TERM"
 
 
@@ -196,7 +196,7 @@ def test_orphans_where_the_kernel_ends_none(start: Launcher, options: tuple[str,
     assert len(procfs.survivors([identity] if identity else [])) == left
     if left:
         os.kill(orphan, 9)
-        procfs.wait_until(lambda: not procfs.alive(orphan), 10, "the orphan is dead")
+        procfs.wait_until(lambda: not procfs.alive(orphan), "the orphan is dead")
 
 
 @pytest.mark.namespace

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import How, Launcher
 from tests.helpers import procfs
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import service, signals, table
 
 COUNT = "import sys\nfor n in range({}): print('%08d' % n)\nprint('end', file=sys.stderr)"
@@ -46,7 +47,7 @@ def numbers(start: Launcher) -> str:
 
 def wait_for_all(start: Launcher) -> None:
     """Wait until that script has written all."""
-    procfs.wait_until(lambda: os.path.exists(path_in(start, "done")), 30, "all is written")
+    procfs.wait_until(lambda: os.path.exists(path_in(start, "done")), "all is written")
 
 
 @pytest.mark.namespace
@@ -153,11 +154,11 @@ def test_files_are_opened_again_by_a_signal(start: Launcher, place: How, loop: s
         how=place,
     )
     for turn in range(5):
-        procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size > 20, 20, "lines are written")
+        procfs.wait_until(lambda: os.path.exists(web) and os.stat(web).st_size > 20, "lines are written")
         os.rename(web, f"{web}.{turn}")
         os.rename(log, f"{log}.{turn}")
         daemon.signal(signal.SIGUSR1)
-        procfs.wait_until(lambda: os.path.exists(log) and "logs_reopened" in read(log), 20, "they are opened again")
+        procfs.wait_until(lambda: os.path.exists(log) and "logs_reopened" in read(log), "they are opened again")
     wait_for_all(start)
     assert daemon.stop() == 0
     lines = [line for turn in range(5) for line in read(f"{web}.{turn}").split()] + read(web).split()
@@ -197,7 +198,7 @@ def test_a_full_file_system(start: Launcher, pid1: How, loop: str) -> None:
     with open(room, "w", encoding="utf-8"):
         pass
     daemon.wait_event("sink_recovered")
-    procfs.wait_until(lambda: os.path.exists(seen), 30, "the service's next line is in the file")
+    procfs.wait_until(lambda: os.path.exists(seen), "the service's next line is in the file")
     assert set(read(seen).splitlines()) == {"0123456789", "after"}
     assert daemon.stop() == 0
 
@@ -222,7 +223,7 @@ def test_syslog_and_the_daemons_own_records(start: Launcher, loop: str) -> None:
     path = path_in(start, "events.log")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(20)
+        receiver.settimeout(PATIENCE)
         address = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
         daemon = start.services(
             table("log", to=["stdout", {"file": path}, {"syslog": address}]),
@@ -264,15 +265,15 @@ def test_a_reload_that_moves_the_output(start: Launcher, loop: str) -> None:
 
     configuration = start.write(tables(old))
     daemon = start.daemon("run", "-c", configuration, "--loop", loop, how=How())
-    procfs.wait_until(lambda: os.path.exists(old) and read(old) == "here\n", 20, "the line is written")
+    procfs.wait_until(lambda: os.path.exists(old) and read(old) == "here\n", "the line is written")
     with open(configuration, "w", encoding="utf-8") as file:
         file.write(tables(new))
     daemon.signal(signal.SIGHUP)
     daemon.wait_event("config_reloaded")
-    procfs.wait_until(lambda: old not in procfs.descriptors(daemon.pid).values(), 20, "the old file is closed")
+    procfs.wait_until(lambda: old not in procfs.descriptors(daemon.pid).values(), "the old file is closed")
     with open(more, "w", encoding="utf-8"):
         pass
-    procfs.wait_until(lambda: os.path.exists(new) and read(new) == "there\n", 20, "the line is written")
+    procfs.wait_until(lambda: os.path.exists(new) and read(new) == "there\n", "the line is written")
     assert read(old) == "here\n"
     assert daemon.events("child_exited") == []
     assert daemon.stop() == 0

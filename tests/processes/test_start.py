@@ -30,7 +30,7 @@ def test_programs_don_t_outlive_a_start_that_fails(tmp_path: os.PathLike[str]) -
     assert "Cannot allocate memory" in done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
     (pid,) = [record["pid"] for record in records if record["event"] == "child_started"]
-    procfs.wait_until(lambda: not procfs.alive(pid), 20, "the program is gone")
+    procfs.wait_until(lambda: not procfs.alive(pid), "the program is gone")
     assert [record["where"] for record in records if record["event"] == "internal_error"] == ["start"]
 
 

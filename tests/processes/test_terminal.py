@@ -32,7 +32,7 @@ def command(daemon: Daemon) -> int:
     """The single command's pid as seen from here, once it has the foreground."""
     daemon.wait_event("child_started")
     pid = procfs.children(daemon.pid)[0]
-    procfs.wait_until(lambda: foreground(daemon) == pid, 10, "the command has the foreground")
+    procfs.wait_until(lambda: foreground(daemon) == pid, "the command has the foreground")
     return pid
 
 
@@ -44,7 +44,7 @@ def named(root: int, name: str) -> int:
         found[:] = [pid for pid in procfs.descendants(root) if procfs.status(pid).get("Name") == name]
         return bool(found)
 
-    procfs.wait_until(look, 10, f"a descendant called {name}")
+    procfs.wait_until(look, f"a descendant called {name}")
     return found[0]
 
 
@@ -80,17 +80,17 @@ def test_a_shell_has_job_control(start: Launcher, place: How, loop: str) -> None
     shell = command(daemon)
     daemon.wait_text(PROMPT, "stdin")  # what is typed while it sets up the terminal may be thrown away
     daemon.write(b"echo flags=$-.\n")
-    procfs.wait_until(lambda: any(line.startswith("flags=") for line in lines(daemon)), 10, "the shell answers")
+    procfs.wait_until(lambda: any(line.startswith("flags=") for line in lines(daemon)), "the shell answers")
     assert any("m" in line for line in lines(daemon) if line.startswith("flags="))
     daemon.write(b"sleep 1000\n")
     job = named(shell, "sleep")
-    procfs.wait_until(lambda: foreground(daemon) == job, 10, "the job has the foreground")
+    procfs.wait_until(lambda: foreground(daemon) == job, "the job has the foreground")
     daemon.write(b"\x1a")
-    procfs.wait_until(lambda: procfs.state(job) == "T" and foreground(daemon) == shell, 10, "the job is stopped")
+    procfs.wait_until(lambda: procfs.state(job) == "T" and foreground(daemon) == shell, "the job is stopped")
     daemon.write(b"fg\n")
-    procfs.wait_until(lambda: procfs.state(job) == "S" and foreground(daemon) == job, 10, "the job goes on")
+    procfs.wait_until(lambda: procfs.state(job) == "S" and foreground(daemon) == job, "the job goes on")
     daemon.write(b"\x03")
-    procfs.wait_until(lambda: not procfs.alive(job) and foreground(daemon) == shell, 10, "the job has ended")
+    procfs.wait_until(lambda: not procfs.alive(job) and foreground(daemon) == shell, "the job has ended")
     daemon.write(b"exit 4\n")
     assert daemon.wait() == 4
 
@@ -109,22 +109,20 @@ def test_stopping_the_daemon_from_a_shell(start: Launcher, loop: str) -> None:
     shell.write(run.encode())
     sleeper = named(shell.pid, "sleep")
     daemon = int(procfs.status(sleeper)["PPid"])
-    procfs.wait_until(lambda: foreground(shell) == sleeper, 10, "the command has the foreground")
+    procfs.wait_until(lambda: foreground(shell) == sleeper, "the command has the foreground")
     for _ in range(2):
         shell.write(b"\x1a")
         procfs.wait_until(
             lambda: procfs.state(sleeper) == procfs.state(daemon) == "T" and foreground(shell) == shell.pid,
-            10,
             "both are stopped, and the shell has the terminal",
         )
         shell.write(b"fg\n")
         procfs.wait_until(
             lambda: procfs.state(sleeper) == procfs.state(daemon) == "S" and foreground(shell) == sleeper,
-            10,
             "both go on, and the command has the terminal",
         )
     shell.write(b"\x03")
-    procfs.wait_until(lambda: not procfs.alive(daemon) and foreground(shell) == shell.pid, 10, "the daemon has ended")
+    procfs.wait_until(lambda: not procfs.alive(daemon) and foreground(shell) == shell.pid, "the daemon has ended")
     shell.write(b"echo code=$?.\n")
     shell.wait_text("code=130.", "stdin")
     shell.write(b"exit 0\n")

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.harness import How, Launcher
+from tests.helpers.patience import PATIENCE
 from tests.helpers.settings import service, table
 
 
@@ -80,4 +81,4 @@ def test_a_message_nobody_can_take(start: Launcher, kind: str) -> None:
     daemon = start.services(
         table("supervisor", termination_message_path=path), service("web", "sh", "-c", "exit 4", restart="never")
     )
-    assert daemon.wait(10) == 4
+    assert daemon.wait(PATIENCE) == 4

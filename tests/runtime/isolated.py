@@ -5,11 +5,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from tests.helpers.patience import PATIENCE
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The source tree."""
-
-PATIENCE = 30
-"""Seconds after which such a process counts as hung."""
 
 
 def run_isolated(

@@ -72,7 +72,7 @@ def ground(spawner: Spawner) -> Iterator[Ground]:
             os.kill(pid, signal.SIGKILL)
         spawner.wait(pid)
     if os.path.exists(f"{ground.folder}/web.service"):
-        procfs.wait_until(lambda: ground.state("populated") == "0", 10, "those that are not ours to reap have gone")
+        procfs.wait_until(lambda: ground.state("populated") == "0", "those that are not ours to reap have gone")
     ground.groups.close()
     assert not os.path.exists(ground.folder)
 
@@ -98,7 +98,7 @@ def test_a_group_ends_with_its_last_process(ground: Ground) -> None:
     ground.groups.tidy()
     assert ground.listed() == ["web.service"]
     os.kill(orphan, signal.SIGKILL)
-    procfs.wait_until(lambda: ground.state("populated") == "0", 10, "the group is empty")
+    procfs.wait_until(lambda: ground.state("populated") == "0", "the group is empty")
     ground.groups.tidy()
     assert ground.listed() == []
     assert ground.groups.members("web") == []
@@ -119,9 +119,9 @@ def test_a_group_that_orphans_keep_is_used_again(ground: Ground) -> None:
 def test_kill_leaves_nobody(ground: Ground) -> None:
     """Not even what forks without end and has left session and parents."""
     ground.start("sh", "-c", "while :; do setsid sh -c 'sleep 100 & sleep 100' & done")
-    procfs.wait_until(lambda: len(ground.groups.members("web")) > 20, 20, "it forks")
+    procfs.wait_until(lambda: len(ground.groups.members("web")) > 20, "it forks")
     assert ground.groups.kill("web") is True
-    procfs.wait_until(lambda: ground.state("populated") == "0", 20, "the group is empty")
+    procfs.wait_until(lambda: ground.state("populated") == "0", "the group is empty")
 
 
 @WRITABLE
@@ -135,9 +135,9 @@ def test_whose_a_process_is(ground: Ground) -> None:
         file.write(str(pid))
     assert ground.groups.owner(pid) == "web"
     os.kill(pid, signal.SIGKILL)
-    procfs.wait_until(lambda: procfs.state(pid) == "Z", 10, "it is a zombie")
+    procfs.wait_until(lambda: procfs.state(pid) == "Z", "it is a zombie")
     assert ground.groups.owner(pid) == "web"
-    procfs.wait_until(lambda: ground.state("populated") == "0", 10, "the group is empty")
+    procfs.wait_until(lambda: ground.state("populated") == "0", "the group is empty")
     os.rmdir(below)
     ground.groups.left("web")
     assert ground.listed() == []
@@ -151,7 +151,7 @@ def test_freezing_and_thawing(ground: Ground) -> None:
     """A frozen group does not run, is killed all the same, and runs when it is thawed, entered or left, by whomever."""
     pid = ground.start("sleep", "100")
     ground.groups.freeze("web")
-    procfs.wait_until(lambda: ground.state("frozen") == "1", 10, "the group is frozen")
+    procfs.wait_until(lambda: ground.state("frozen") == "1", "the group is frozen")
     os.kill(pid, signal.SIGTERM)
     ground.groups.thaw("web")
     assert ground.spawner.wait(pid) == -signal.SIGTERM

@@ -140,7 +140,7 @@ def test_a_variable_is_found_behind_large_ones(size: int) -> None:
     """However much environment stands before it (one value may have 128 KiB), a variable is found."""
     environment = {"LARGE": "x" * size, "PAUSEVISOR_SERVICE": "web"}
     with subprocess.Popen(["/bin/sleep", "1000"], env=environment) as process:
-        procfs.wait_until(lambda: KERNEL.environment(process.pid, "LARGE") is not None, 10, "the program runs")
+        procfs.wait_until(lambda: KERNEL.environment(process.pid, "LARGE") is not None, "the program runs")
         found = KERNEL.environment(process.pid, "PAUSEVISOR_SERVICE")
         process.kill()
     assert found == "web"
@@ -150,7 +150,7 @@ def test_a_variables_name_is_matched_whole() -> None:
     """Neither a name that only begins so nor a value that looks like it counts."""
     environment = {"PAUSEVISOR_SERVICE_OLD": "no", "OTHER": "PAUSEVISOR_SERVICE=no"}
     with subprocess.Popen(["/bin/sleep", "1000"], env=environment) as process:
-        procfs.wait_until(lambda: KERNEL.environment(process.pid, "OTHER") is not None, 10, "the program runs")
+        procfs.wait_until(lambda: KERNEL.environment(process.pid, "OTHER") is not None, "the program runs")
         found = KERNEL.environment(process.pid, "PAUSEVISOR_SERVICE")
         process.kill()
     assert found is None
@@ -190,11 +190,11 @@ def test_descendants_come_after_their_parents() -> None:
 def test_signals_go_to_one_process_or_its_group() -> None:
     """A group's signal reaches all its members."""
     with subprocess.Popen(["sh", "-c", "sleep 1000 & wait"], start_new_session=True) as process:
-        procfs.wait_until(lambda: KERNEL.children(process.pid), 10, "the shell has its child")
+        procfs.wait_until(lambda: KERNEL.children(process.pid), "the shell has its child")
         (child,) = KERNEL.children(process.pid)
         KERNEL.kill_group(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    procfs.wait_until(lambda: not procfs.alive(child), 10, "the child was killed too")
+    procfs.wait_until(lambda: not procfs.alive(child), "the child was killed too")
 
 
 @pytest.mark.parametrize("pgrp", [1, 0, -1, -100])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from supervisor.runtime.notify import Manager
+from tests.helpers.patience import PATIENCE
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -16,7 +17,7 @@ def listener(request: pytest.FixtureRequest, tmp_path: os.PathLike[str]) -> Iter
     address = f"@{name}" if request.param == "abstract" else os.path.join(tmp_path, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind("\0" + name if request.param == "abstract" else address)
-        receiver.settimeout(10)
+        receiver.settimeout(PATIENCE)
         yield receiver, address
 
 

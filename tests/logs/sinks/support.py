@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from supervisor.logs.sinks.workers import Workers
+from tests.helpers.patience import PATIENCE
 
 LOOPS = ["asyncio"] + (["uvloop"] if importlib.util.find_spec("uvloop") else [])
-
-PATIENCE = 20.0
-"""Seconds until what is awaited counts as missing."""
 
 
 class Bench:

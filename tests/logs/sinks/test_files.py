@@ -15,6 +15,7 @@ from supervisor.logs.sinks import buffered
 from supervisor.logs.sinks.files import FileTarget, render_json
 from supervisor.logs.sinks.rotation import Outcome
 from supervisor.logs.sinks.writer import FileLog
+from tests.helpers.patience import PATIENCE
 from tests.logs.sinks.support import Bench
 from tests.logs.sinks.test_rotation import content, largest_file, whole
 
@@ -42,7 +43,7 @@ class Gate:
     def __call__(self, data: bytes) -> Outcome:
         """Wait, then do what was asked."""
         self.entered.set()
-        assert self.open.wait(20)
+        assert self.open.wait(PATIENCE)
         return self.call(data)
 
 
@@ -129,7 +130,7 @@ def test_the_loop_does_not_wait_for_a_stalled_disk(on: Bench, path: str) -> None
     line = b"x" * 999
     began = time.monotonic()
     made.lines("web", 1, "stdout", [line])
-    assert gate.entered.wait(20)
+    assert gate.entered.wait(PATIENCE)
     assert not is_blocked(made)
     count = 1
     while not is_blocked(made):
@@ -394,7 +395,7 @@ def test_the_log_leaves_room_for_events(on: Bench, log: FileLog, path: str) -> N
     gate = stall(log)
     record = b"x" * 99 + b"\n"
     assert log.write(record)
-    assert gate.entered.wait(20)
+    assert gate.entered.wait(PATIENCE)
     while log.room > 0:
         log.write(record, output=True)
     assert is_blocked(log)

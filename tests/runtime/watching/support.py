@@ -13,11 +13,9 @@ from supervisor.core.record import replace
 from supervisor.core.spec import Health, Ready, ServiceSpec
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.watches import Neighbours
+from tests.helpers.patience import PATIENCE
 from tests.helpers.procfs import wait_until
 from tests.runtime.fakes import Recorder
-
-PATIENCE = 20.0
-"""Seconds after which something that was to happen counts as missing."""
 
 
 def spec(name: str = "web", **changes: Any) -> ServiceSpec:
@@ -147,7 +145,7 @@ class Server:
 
     def wait(self, count: int) -> None:
         """Wait until so many connections have come and are handled."""
-        wait_until(lambda: self.connections >= count, PATIENCE, f"{count} connections")
+        wait_until(lambda: self.connections >= count, f"{count} connections")
         for thread in list(self._threads):
             thread.join(PATIENCE)
             assert not thread.is_alive()

@@ -16,7 +16,7 @@ from supervisor.runtime.watching.rounds import ShortageError
 from tests.helpers import procfs
 from tests.runtime.fakes import FakeClock, FakeKernel, FakeLoop
 from tests.runtime.spawning import Spawner
-from tests.runtime.watching.support import PATIENCE, World, spec
+from tests.runtime.watching.support import World, spec
 
 # -- commands
 
@@ -99,11 +99,11 @@ def test_given_up_it_is_killed_with_its_group(commands: Commands) -> None:
     checker = commands.checker("sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000; true")
     checker.start(told.append)
     (pid,) = commands.running
-    procfs.wait_until(lambda: len(procfs.children(pid)) == 2, PATIENCE, "both sleep")
+    procfs.wait_until(lambda: len(procfs.children(pid)) == 2, "both sleep")
     family = procfs.identities([pid, *procfs.children(pid)])
     checker.cancel()
     commands.reap()
-    procfs.wait_until(lambda: not procfs.survivors(family), PATIENCE, "all are gone")
+    procfs.wait_until(lambda: not procfs.survivors(family), "all are gone")
     assert told == []
     checker.cancel()
 

@@ -12,7 +12,8 @@ import pytest
 
 from supervisor.runtime.watching.net import HttpChecker, TcpChecker
 from supervisor.runtime.watching.rounds import ShortageError
-from tests.runtime.watching.support import PATIENCE, RunningLoop, closed_port, serving
+from tests.helpers.patience import PATIENCE
+from tests.runtime.watching.support import RunningLoop, closed_port, serving
 
 if TYPE_CHECKING:
     from supervisor.runtime.watching.rounds import Checker

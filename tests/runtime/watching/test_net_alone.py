@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from supervisor.runtime.watching.net import judge
 from tests.conftest import need_namespace
 from tests.harness import namespace_command
+from tests.helpers.patience import PATIENCE
 from tests.runtime.isolated import ROOT
-from tests.runtime.watching.support import PATIENCE
 
 PROLOGUE = """
 import socket, sys
