@@ -62,7 +62,7 @@ def test_json(talk: Talking) -> None:
     daemon.wait_event("service_state_changed", service="bad", to="failed")
     found = say.json("ping", "--ready", code=1)
     took = found.pop("round_trip_s")
-    assert 0 < took < 20
+    assert took > 0
     assert found == {
         "ok": False,
         "probe": "ready",

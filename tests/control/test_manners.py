@@ -167,13 +167,9 @@ def test_slow_clients(served: tuple[Daemon, Client], many: None) -> None:
             for connection in slow:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.sendall(bytes([byte]))
-            began = time.monotonic()
             assert client.get("/livez").status == 200
-            assert time.monotonic() - began < 1
-        assert connections(daemon, client) <= 257
-        began = time.monotonic()
+        assert 0 < connections(daemon, client) <= 257  # it was not their end that let the others through
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 2
 
 
 def test_a_request_that_never_ends(control: StartControlled) -> None:

@@ -121,6 +121,7 @@ def test_a_command_asks(start: Launcher, place: How, loop: str) -> None:
 def test_term_while_the_probe_hangs(start: Launcher, place: How) -> None:
     """Nobody waits for a probe at the end, and nothing of it is left."""
     daemon = start.services(
+        table("supervisor", shutdown_timeout="1h"),
         service(
             "web",
             *program("actor", "TERM=exit:0"),
@@ -135,8 +136,7 @@ def test_term_while_the_probe_hangs(start: Launcher, place: How) -> None:
     )
     procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), "the probe runs")
     assert daemon.stop() == 0
-    finished = daemon.wait_event("shutdown_finished")
-    assert (finished["killed"], finished["duration_s"] < 2) == ([], True)
+    assert daemon.wait_event("shutdown_finished")["killed"] == []
 
 
 def test_nothing_is_asked_nobody_wakes(start: Launcher, loop: str) -> None:

@@ -127,6 +127,7 @@ def test_a_schedule_that_never_comes(start: Launcher) -> None:
 def test_term_while_waiting(start: Launcher) -> None:
     """TERM ends those that wait for a need, for a delay or for their time without waiting for any of them."""
     daemon = start.services(
+        table("supervisor", shutdown_timeout="1h"),
         service("crash", "false", restart_delay="1h", restart_max_delay="1h"),
         service("waits", "true", needs=["crash"]),
         service("task", *program("actor"), kind="task"),
@@ -136,7 +137,7 @@ def test_term_while_waiting(start: Launcher) -> None:
     daemon.wait_line("ready", service="task")
     daemon.wait_event("restart_scheduled", service="crash")
     assert daemon.stop() == 0
-    assert daemon.wait_event("shutdown_finished")["duration_s"] < 1
+    assert daemon.wait_event("shutdown_finished")["killed"] == []
 
 
 def test_a_hundred_and_fifty_services_in_a_random_graph(start: Launcher) -> None:

@@ -205,6 +205,7 @@ def test_ended_before_it_was_ready(start: Launcher, place: How) -> None:
 def test_term_during_a_probe(start: Launcher, place: How, loop: str) -> None:
     """A probe that hangs is killed with whatever it started, and nobody waits for it."""
     daemon = start.services(
+        table("supervisor", shutdown_timeout="1h"),
         service(
             "web",
             *program("actor", "TERM=exit:0"),
@@ -217,9 +218,7 @@ def test_term_during_a_probe(start: Launcher, place: How, loop: str) -> None:
     daemon.wait_line("ready")
     procfs.wait_until(lambda: os.path.exists(f"{start.folder}/running"), "the probe runs")
     assert daemon.stop() == 0
-    finished = daemon.wait_event("shutdown_finished")
-    assert finished["killed"] == []
-    assert finished["duration_s"] < 2
+    assert daemon.wait_event("shutdown_finished")["killed"] == []
     assert daemon.events("child_exited", service="web")[0]["exit_code"] == 0
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -128,7 +127,6 @@ def test_the_loop_does_not_wait_for_a_stalled_disk(on: Bench, path: str) -> None
     on.turn()
     gate = stall(made)
     line = b"x" * 999
-    began = time.monotonic()
     made.lines("web", 1, "stdout", [line])
     assert gate.entered.wait(PATIENCE)
     assert not is_blocked(made)
@@ -137,7 +135,6 @@ def test_the_loop_does_not_wait_for_a_stalled_disk(on: Bench, path: str) -> None
         made.lines("web", 1, "stdout", [line] * 10)
         count += 10
     assert buffered.CAPACITY // 4 < made.pending < buffered.CAPACITY // 4 + 20_000
-    assert time.monotonic() - began < 10
     made.lines("web", 1, "stdout", [line] * 2000)
     count += 2000
     assert made.pending <= buffered.CAPACITY
@@ -320,13 +317,11 @@ def test_the_end(on: Bench, path: str) -> None:
     """At the end what waits is written without a loop; what can't be is counted and told."""
     made = target(on, FileSink(path))
     made.lines("web", 1, "stdout", [b"one"] * 1000)
-    assert made.flush(10)
+    assert made.flush(PATIENCE)
     assert content(path) == b"one\n" * 1000
     gate = stall(made)
     made.lines("web", 1, "stdout", [b"two"] * 10)
-    began = time.monotonic()
     assert not made.flush(0.05)
-    assert time.monotonic() - began < 5
     made.tell()
     gate.open.set()
     assert on.events("log_lines_dropped") == [{"sink": f"file:{path}", "count": 10, "reason": "blocked"}]
@@ -338,9 +333,7 @@ def test_the_end_with_a_full_disk(on: Bench, path: str) -> None:
     on.until(lambda: os.path.exists(path), "the file is made")
     with largest_file(0):
         made.lines("web", 1, "stdout", [b"one"])
-        began = time.monotonic()
-        assert not made.flush(10)
-        assert time.monotonic() - began < 5
+        assert not made.flush(3600)
     made.tell()
     assert [event for event, _ in on.told] == ["sink_failed", "log_lines_dropped"]
 
@@ -376,7 +369,7 @@ def test_the_log_before_there_is_a_loop(path: str) -> None:
     assert os.path.exists(path)
     assert made.write(b"one\n")
     assert content(path) == b""
-    assert made.flush(10)
+    assert made.flush(PATIENCE)
     assert content(path) == b"one\n"
     made.close()
 

@@ -20,6 +20,7 @@ from supervisor.core.spec import SyslogSink
 from supervisor.logs.lines import Fragment
 from supervisor.logs.sinks import sockets
 from supervisor.logs.sinks.syslog import SyslogTarget, address_of, legacy_message, shortened, syslog_message
+from tests.helpers.patience import PATIENCE
 from tests.logs.sinks.support import Bench, Receiver
 from tests.logs.support import STAMP_TEXT, patient
 
@@ -428,7 +429,7 @@ def test_the_end_of_a_short_life(on: Bench, transport: str) -> None:
     made = SyslogTarget(SyslogSink(transport, "localhost", port), on.tell, on.workers)
     made.attach(on.loop)
     made.lines("web", 7, "stdout", [b"one"] * 100)
-    assert made.flush(10)
+    assert made.flush(PATIENCE)
     made.close()
     reader = server if transport == "tcp" else receiver
     on.until(lambda: len(reader.read()) == 100, "all arrive")
