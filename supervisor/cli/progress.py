@@ -16,6 +16,9 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 REFRESH = 0.1
 """Seconds between two drawings."""
 
+_ARRIVED = {"running": "done", "completed": "done", "stopped": "done", "failed": "failed", "backoff": "failed"}
+"""States in which a service is as it will be, as far as its events tell; the daemon's answer goes before."""
+
 _PATIENCE = 0.15
 """Seconds until the first drawing: what is done by then needs no progress."""
 
@@ -34,6 +37,7 @@ class Progress:
         self._states = dict(states)
         self._notes: dict[str, str] = {}
         self._done: dict[str, str] = {}
+        self._arrived: dict[str, str] = {}
         self._began = time.monotonic()
         self._drawn = 0
         self._frame = 0
@@ -50,6 +54,7 @@ class Progress:
             return
         if record["event"] == "service_state_changed":
             self._states[name] = record["to"]
+            self._arrived[name] = _ARRIVED.get(record["to"], "")
         elif record["event"] == "child_started":
             self._notes[name] = f"pid {record['pid']}"
         elif record["event"] == "child_exited":
@@ -65,6 +70,10 @@ class Progress:
         self._states[name] = state or self._states.get(name, "")
         if outcome == "done":
             self._notes.pop(name, None)  # how its last process ended is news no longer
+
+    def outcome(self, name: str) -> str:
+        """What has come of it, as far as that is known; empty while it is under way."""
+        return self._done.get(name) or self._arrived.get(name, "")
 
     def draw(self) -> None:
         """Draw how it is now."""
@@ -89,18 +98,19 @@ class Progress:
         """All in their order; where there is no room for all, those first that are under way."""
         names = list(self._states)
         room = max(1, self._screen.height - 2)
-        shown = names if len(names) <= room else sorted(names, key=lambda name: name in self._done)[: room - 1]
+        arrived = [name for name in names if self.outcome(name)]
+        shown = names if len(names) <= room else sorted(names, key=lambda name: bool(self.outcome(name)))[: room - 1]
         width = max(map(len, shown), default=0)
         lines = [self._line(name, width, took) for name in shown]
         if len(shown) < len(names):
-            lines.append(self._screen.paint("dim", f"  {len(self._done)} of {len(names)} done"))
+            lines.append(self._screen.paint("dim", f"  {len(arrived)} of {len(names)} done"))
         return lines
 
     def _line(self, name: str, width: int, took: float) -> str:
         state, note = self._states[name], self._notes.get(name, "")
-        outcome = self._done.get(name)
-        mark = {"done": "✓", "failed": "✗", "late": "✗"}.get(outcome or "", _FRAMES[self._frame % len(_FRAMES)])
-        style = {"done": "good", "failed": "bad", "late": "bad"}.get(outcome or "", "busy")
+        outcome = self.outcome(name)
+        mark = {"done": "✓", "failed": "✗", "late": "✗"}.get(outcome, _FRAMES[self._frame % len(_FRAMES)])
+        style = {"done": "good", "failed": "bad", "late": "bad"}.get(outcome, "busy")
         time_taken = "" if outcome else f"{took:5.1f}s"
         rest = cut(f"{name:{width}}  {state:9} {time_taken:6}  {note}", self._screen.width - 3).rstrip()
         head, tail = rest[: width + 2], rest[width + 2 :]

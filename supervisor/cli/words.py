@@ -45,7 +45,7 @@ def style(service: Service) -> str:
     """Name of the style in which the state is shown."""
     if service.get("healthy") is False:
         return "bad"
-    if _stands_still(service):
+    if _stands_still(service) or service["stops_after"]:
         return "busy"
     return "rest" if _is_between_runs(service) else STYLE.get(service["state"], "")
 
@@ -93,6 +93,8 @@ def _of_its_process(service: Service) -> str:
         return "frozen by order"
     if service["suspended"]:
         return "stopped by a signal, and waits for SIGCONT"
+    if service["stops_after"]:
+        return f"stops when these are down: {', '.join(service['stops_after'])}"
     if service["state"] == "starting":
         return "not ready yet"
     return "its health probe fails" if service["state"] == "running" and service.get("healthy") is False else ""

@@ -233,6 +233,24 @@ PATHS: dict[str, Schema] = {
             {200: _answer("It", ref("Changes")), 422: _problem("The configuration is wrong")},
         )
     },
+    "/v1/orders": {
+        "post": _operation(
+            "order_services",
+            "Start, stop, restart or kill several services; stops and restarts go against the order of their needs",
+            {
+                200: _answer("It is done: the services as they are now", ref("Services")),
+                202: _answer("It is ordered", ref("Ordered")),
+                400: _MALFORMED,
+                404: _problem("There is no such service; nothing was done"),
+                409: _problem("It ended otherwise, or the daemon is shutting down"),
+                413: _problem("The body is too long"),
+                422: _problem("The body is not what is wanted"),
+                504: _problem("It is not done in time; the order stands"),
+            },
+            parameters=_WAITING,
+            requestBody={"required": True, "content": {_JSON: {"schema": ref("SeveralOrder")}}},
+        )
+    },
     "/v1/reload": {
         "post": _operation(
             "reload",

@@ -28,6 +28,12 @@ _EVENTS: dict[str, Callable[[str], ev.Event]] = {
 
 VERBS = tuple(_EVENTS)
 
+_IN_TURN: dict[str, Callable[[str], ev.StopRequested | ev.RestartRequested]] = {
+    "stop": ev.StopRequested,
+    "restart": ev.RestartRequested,
+}
+"""Orders that several services carry out one after the other, as far as they need each other."""
+
 MOMENT = 0.25
 """Seconds that a service should have been up before it is called started: most that are wrong have ended by then, and a
 service for which no readiness is configured is up as soon as it has a process."""
@@ -69,6 +75,24 @@ class Orders:
             raise ProblemError(404, f"there is no service {name!r}")
         return names
 
+    def resolve_all(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The services that several names mean, each once.
+
+        Raises:
+            ProblemError: 404, one or more of them mean none; those are told.
+        """
+        found: dict[str, None] = {}
+        unknown: list[str] = []
+        for name in names:
+            try:
+                found |= dict.fromkeys(self.resolve(name))
+            except ProblemError:
+                unknown.append(name)
+        if unknown:
+            words = ", ".join(map(repr, unknown))
+            raise ProblemError(404, f"there is no service {words}", services=unknown, untouched=list(found))
+        return tuple(found)
+
     def wanted(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those that are to be up, or would be if they had not failed: the others are down by order, or completed."""
         services = self._driver.fleet.services
@@ -79,6 +103,8 @@ class Orders:
     def give(self, verb: str, names: Sequence[str]) -> dict[str, int]:
         """Give an order about these services; how often each was started before it.
 
+        Several are stopped and restarted against the order of their needs; one alone at once.
+
         Raises:
             ProblemError: 409, the daemon is on its way down and starts nothing; 404, there is no such service any more.
         """
@@ -87,10 +113,14 @@ class Orders:
             raise ProblemError(409, "the daemon is shutting down, and starts nothing any more")
         gone = [name for name in names if name not in fleet.services]
         if gone:
-            raise ProblemError(404, f"a reload has removed {', '.join(gone)}", services=gone)
+            left = [name for name in names if name not in gone]
+            raise ProblemError(404, f"a reload has removed {', '.join(gone)}", services=gone, untouched=left)
         attempts = {name: fleet.services[name].attempt for name in names}
-        for name in attempts:
-            self._driver.handle(_EVENTS[verb](name))
+        if len(attempts) > 1 and verb in _IN_TURN:
+            self._driver.handle(ev.OrdersGiven(tuple(map(_IN_TURN[verb], attempts))))
+        else:
+            for name in attempts:
+                self._driver.handle(_EVENTS[verb](name))
         return attempts
 
     def signal(self, names: Sequence[str], signal: int, scope: StopScope | None) -> None:
@@ -188,8 +218,16 @@ class Orders:
             left = self._probation(verb, name) if verdict else None
             if left is not None and left <= 0:
                 return True
-            await self._step_of(name, left)
+            await self._step_of(self._waits_for(name), left)
         return False
+
+    def _waits_for(self, name: str) -> list[str]:
+        """A service, what it waits for, what that waits for, and so on."""
+        services = self._driver.fleet.services
+        chain = [name]
+        while (service := services.get(chain[-1])) is not None and service.state is State.WAITING and service.need:
+            chain.append(service.need)
+        return chain
 
     def _probation(self, verb: str, name: str) -> float:
         """Seconds until a service that has come up is believed to stay so."""
@@ -199,22 +237,31 @@ class Orders:
         return service.started_at + MOMENT - time.monotonic()
 
     def _verdict(self, verb: str, name: str, attempt: int) -> bool | None:
-        service = self._driver.fleet.services.get(name)
+        fleet = self._driver.fleet
+        service = fleet.services.get(name)
         if service is None:
             return verb in ("stop", "kill")  # a reload has removed it
-        return _verdict(verb, service, attempt)
+        if name in fleet.turns.held:
+            return None
+        if verb not in ("stop", "kill"):
+            last = fleet.services.get(self._waits_for(name)[-1])
+            # nobody can say when what it waits for will be there, as nobody can of its own next attempt
+            return False if last is not None and last.state is State.BACKOFF else _verdict(verb, service, attempt)
+        return False if service.desired is Desired.UP and not self.is_closing else _verdict(verb, service, attempt)
 
-    async def _step_of(self, name: str, within: float | None) -> None:
-        """Wait until a service steps, or for so many seconds."""
+    async def _step_of(self, names: list[str], within: float | None) -> None:
+        """Wait until one of these services steps, or for so many seconds."""
         future = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(name, set())
-        waiting.add(future)
+        for name in names:
+            self._waiting.setdefault(name, set()).add(future)
         try:
             await first_done(future, within=within)
         finally:
-            waiting.discard(future)
-            if not waiting and self._waiting.get(name) is waiting:
-                del self._waiting[name]
+            for name in names:
+                waiting = self._waiting.get(name, set())
+                waiting.discard(future)
+                if not waiting:
+                    self._waiting.pop(name, None)
 
     def _stepped(self, name: str, _spec: ServiceSpec | None, _service: Service | None) -> None:
         for future in self._waiting.pop(name, ()):

@@ -60,6 +60,7 @@ def _api_routes(subject: Subject) -> Sequence[BaseRoute]:
         Route(f"{one}/thaw", services.thaw, methods=["POST"]),
         Route(f"{one}/scale", services.scale, methods=["POST"]),
         Route(f"{one}/rolling-restart", services.rolling, methods=["POST"]),
+        Route("/v1/orders", services.several, methods=["POST"]),
         Route("/v1/events", following.events),
         Route("/v1/logs", following.logs),
         Route("/v1/logs/reopen", daemon.reopen, methods=["POST"]),

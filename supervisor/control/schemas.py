@@ -59,6 +59,7 @@ SERVICE = object_(
         "desired": {"enum": values(Desired), "description": "what is wanted of it"},
         "reason": {"enum": values(Reason), "description": "why it is in its state"},
         "need": maybe("string", "what it waits for, or what has failed it"),
+        "stops_after": list_(STRING, "it is to stop, and waits until these are down; ten of them at most"),
         "ready": is_("boolean", "whether it is running"),
         "healthy": maybe("boolean", "whether its health probes say that it is well; null without them or a process"),
         "pid": maybe("integer", "its main process, in the PID namespace of the daemon", minimum=1),
@@ -181,12 +182,32 @@ _SCALE_ORDER = object_(
     {"replicas": is_("integer", "how many instances there are to be", minimum=0, maximum=1000)},
 )
 
+_SEVERAL_ORDER = object_(
+    {
+        "order": {"enum": ["start", "stop", "restart", "kill"]},
+        "services": list_(STRING, "names; that of a replicated service means all its instances"),
+    },
+)
+
+_ORDERED = object_(
+    {
+        "accepted": {"const": True},
+        "services": {
+            "type": "object",
+            "additionalProperties": {"enum": [*values(State), "removed"]},
+            "description": "the states of the services now",
+        },
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Service": SERVICE,
     "Services": _SERVICES,
     "Accepted": _ACCEPTED,
     "Changes": _CHANGES,
     "Version": _VERSION,
+    "Ordered": _ORDERED,
+    "SeveralOrder": _SEVERAL_ORDER,
     "SignalOrder": _SIGNAL_ORDER,
     "ScaleOrder": _SCALE_ORDER,
     "Problem": _PROBLEM,

@@ -30,6 +30,13 @@ class SignalOrder(msgspec.Struct, forbid_unknown_fields=True):
     scope: Literal["process", "group", "tree"] | None = None
 
 
+class SeveralOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of an order to several services."""
+
+    order: Literal["start", "stop", "restart", "kill"]
+    services: list[str]
+
+
 class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Body of an order to scale; 3.0 is a whole number too."""
 
@@ -64,6 +71,15 @@ class Services:
             return json_response(self._accepted(request, tuple(attempts)), 202)
 
         return ordered
+
+    async def several(self, request: Request) -> Response:
+        """An order to several services, which are stopped and restarted against the order of their needs."""
+        wait, within = query.flag(request, "wait"), query.seconds(request, "timeout")
+        order = await query.body(request, SeveralOrder)
+        attempts = self._subject.orders.give(order.order, self._subject.orders.resolve_all(order.services))
+        if wait:
+            return await self._wait(request, order.order, {order.order: attempts}, within, tuple(attempts))
+        return json_response({"accepted": True, "services": {name: self._state(name) for name in attempts}}, 202)
 
     async def signal(self, request: Request) -> Response:
         """Send a signal to the main process, or as far as its stop-scope says."""
@@ -129,7 +145,7 @@ class Services:
     def _views(self, request: Request, names: tuple[str, ...]) -> Response:
         fleet = self._subject.fleet
         views = [self._subject.view(name) for name in names if name in fleet.services]
-        if names == (request.path_params["name"],):
+        if names == (request.path_params.get("name"),):
             if not views:
                 raise ProblemError(404, "a reload has removed the service meanwhile")
             return json_response(views[0])

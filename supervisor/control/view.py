@@ -6,6 +6,7 @@ The environment is not shown at all, since secrets live there.
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from supervisor.core.descent import Phase
 from supervisor.core.fleet import Fleet
@@ -51,6 +52,7 @@ def service_view(fleet: Fleet, name: str) -> View:
         "desired": service.desired.value,
         "reason": service.reason.value,
         "need": service.need or None,
+        "stops_after": _stops_after(fleet, name),
         "ready": service.state is State.RUNNING,
         "healthy": healthy_or_unknown(fleet, name),
         "pid": service.pid,
@@ -66,6 +68,12 @@ def service_view(fleet: Fleet, name: str) -> View:
         "needs": list(spec.needs),
         "command": list(spec.command),
     }
+
+
+def _stops_after(fleet: Fleet, name: str) -> list[str]:
+    """Those that are to be down before it is told to stop; the nearest of very many."""
+    turns = fleet.turns
+    return list(islice(turns.before(name), 10)) if name in turns.held else []
 
 
 def _restart_in(service: Service) -> float | None:

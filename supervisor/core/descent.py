@@ -73,6 +73,7 @@ class Descent:
         spec, services = self._fleet.spec, self._fleet.services
         self._began = now
         self._by = now + spec.shutdown_timeout
+        self._fleet.turns.held.clear()  # all are to stop now
         main = services.get(spec.main or "")
         # an ordered shutdown asks the main service for its code, unless it is not there to answer
         self._exit_code = 0 if exit_code is None and (main is None or main.pid is None) else exit_code
@@ -161,17 +162,7 @@ class Descent:
 
     def is_needed(self, name: str) -> bool:
         """Whether somebody is alive that needs it, be it by way of a task that has done its work."""
-        dependents = self._fleet.graph.dependents
-        todo = [other for other, _ in dependents.get(name, ())]
-        seen = set(todo)
-        while todo:
-            other = todo.pop()
-            if other in self._fleet.alive:
-                return True
-            farther = [o for o, _ in dependents.get(other, ()) if o not in seen]
-            seen.update(farther)
-            todo += farther
-        return False
+        return any(other in self._fleet.alive for other in self._fleet.graph.dependents_of(name))
 
     def _sweep(self, now: float) -> list[Effect]:
         """Services are down; what is left are descendants that nobody configured."""

@@ -221,6 +221,12 @@ class SignalRequested(Record):
     scope: StopScope | None = None
 
 
+class OrdersGiven(Record):
+    """Somebody wants several services stopped, or restarted: each when those that need it are down."""
+
+    orders: tuple[StopRequested | RestartRequested, ...]
+
+
 class FleetDeadlinePassed(Record):
     """The daemon's own deadline (drain, shutdown, the last grace) has come."""
 
@@ -250,6 +256,7 @@ FleetEvent = (
     SignalReceived
     | ShutdownRequested
     | SignalRequested
+    | OrdersGiven
     | FleetDeadlinePassed
     | ChildrenGone
     | DescendantsKilled

@@ -6,7 +6,8 @@ follows; only then is the whole looked at (the end, a pause), and only then does
 decision is made on half of the news, and nothing recurses.
 
 Beside it: :mod:`~supervisor.core.needs` (who needs whom), :mod:`~supervisor.core.orders` (signals to the daemon),
-:mod:`~supervisor.core.descent` (the way down), :mod:`~supervisor.core.reload` (a new configuration).
+:mod:`~supervisor.core.descent` (the way down), :mod:`~supervisor.core.reload` (a new configuration),
+:mod:`~supervisor.core.turns` (orders to several services).
 """
 
 from supervisor.core import events as ev
@@ -19,6 +20,9 @@ from supervisor.core.service import Context, Service, is_at_ease
 from supervisor.core.spec import FleetSpec, OnFailure, Until, WhenDone
 from supervisor.core.states import AT_REST, HAS_PROCESS, Desired, Reason, State
 from supervisor.core.table import step
+from supervisor.core.turns import Turns
+
+_Order = ev.StartRequested | ev.RestartRequested | ev.StopRequested | ev.KillRequested
 
 _NEVER_UP = frozenset({State.STOPPED, State.FAILED})
 
@@ -39,7 +43,7 @@ class Fleet:
         changed: instances that stepped since the shell last looked, for its timers and watches.
         stepped: instances that stepped in the present event.
         removed: instances that a reload has removed and that are not down yet.
-        leaving: those of them that still run, until nobody is left that needs them.
+        turns: orders that wait until others are down.
     """
 
     def __init__(self, spec: FleetSpec, *, salt: int = 0) -> None:
@@ -52,7 +56,7 @@ class Fleet:
         self.changed: list[str] = []
         self.stepped: list[str] = []
         self.removed: set[str] = set()
-        self.leaving: dict[str, None] = {}
+        self.turns = Turns(self, self._carry_out)
         self._news: deque[tuple[str, Service]] = deque()  # who stepped, and what it was before
         self._active: set[str] = set()  # not at rest
         self._rising: set[str] = set(self.specs)  # neither up nor at rest yet
@@ -110,8 +114,11 @@ class Fleet:
                 from supervisor.core.reload import reconfigure  # noqa: PLC0415 - off the start path
 
                 effects = reconfigure(self, event, now)
-            case ev.StartRequested() | ev.RestartRequested():
-                effects = self._order_up(event, now)
+            case ev.OrdersGiven():
+                # on the way down all are stopped in this order anyway
+                effects = self.turns.give(event.orders, now) if self.phase is Phase.UP else []
+            case ev.StartRequested() | ev.RestartRequested() | ev.StopRequested() | ev.KillRequested():
+                effects = self._order(event, now)
             case _:
                 effects = self.apply(event, now)
         return effects + self._settle(now)
@@ -141,16 +148,14 @@ class Fleet:
 
         Args:
             spec: the new one.
-            removed: who is not in it any more, and is to be released.
+            removed: who is not in it any more, and is to be stopped.
         """
         self.spec = spec
         for name, service in spec.services.items():
-            self.leaving.pop(name, None)
             if name not in self.services:
                 self.specs[name] = service
                 self.services[name] = Service()
         self.removed.update(removed)
-        self.leaving |= dict.fromkeys(removed)
         leaving = {name: self.specs[name] for name in self.removed}
         self.graph = Graph(spec.services | leaving, leaving)
 
@@ -215,21 +220,42 @@ class Fleet:
     # -- needs ---------------------------------------------------------------------------------------------------
 
     def _missing(self, name: str) -> str:
-        """The first need of a service that is not met; empty when all are."""
-        needs = self.graph.needs.get(name, ())
-        return next((other for other, need in needs if not is_met(need, self.services[other])), "")
+        """The first need of a service that is not met, or about to be stopped; empty when there is none."""
+        held, needs = self.turns.held, self.graph.needs.get(name, ())
+        return next((other for other, need in needs if other in held or not is_met(need, self.services[other])), "")
 
-    def _order_up(self, event: ev.StartRequested | ev.RestartRequested, now: float) -> list[Effect]:
-        """An order to start brings up what the service needs as well, unless that is up or has done its work."""
-        service = self.services.get(event.service)
-        if self.phase is not Phase.UP or service is None or event.service in self.removed:
+    def _order(self, event: _Order, now: float) -> list[Effect]:
+        """An order to one service: it goes before all that was ordered of it, and of what it needs, but waits."""
+        name = event.service
+        rises = isinstance(event, ev.StartRequested | ev.RestartRequested)
+        if rises and name in self.removed:
             return []  # what a reload has removed does not come back for an order that was late
+        if name in self.turns.held and name not in self.removed:
+            self.turns.call_off(name)
+        if rises and self.turns.held:
+            for other in self.graph.below(name):
+                self.turns.call_off(other)
+        return self._carry_out(event, now)
+
+    def _carry_out(self, event: _Order, now: float) -> list[Effect]:
+        """An order to start brings up what the service needs as well, unless that is up or has done its work."""
+        if isinstance(event, ev.StopRequested | ev.KillRequested):
+            return self.apply(event, now)
+        service = self.services.get(event.service)
+        if self.phase is not Phase.UP or service is None:
+            return []
         effects = self.apply(event, now)
         if self.services[event.service].state is State.WAITING:
             for other in reversed(self.graph.below(event.service)):
-                if self.services[other].state in _NEVER_UP:
+                if self.services[other].state in _NEVER_UP and other not in self.turns.held:
                     effects += self.apply(ev.StartRequested(other), now)
         return effects
+
+    def looked_at_again(self, name: str) -> None:
+        """It was to be stopped, and is not any more, or is told now: those that wait for it or about it look again."""
+        self.changed.append(name)
+        if name in self.graph.dependents:
+            self._news.append((name, self.services[name]))
 
     def _propagate(self, now: float) -> list[Effect]:
         """What the steps of services mean for those who need them, until nothing more follows."""
@@ -290,7 +316,11 @@ class Fleet:
         """What follows from the states the services are in now: for each other, and for the daemon."""
         effects = self._propagate(now)
         if self.phase is Phase.UP:
-            effects += self.release(now)
+            looked_at = 0
+            while looked_at < len(self.stepped):
+                fresh = self.stepped[looked_at:]
+                looked_at = len(self.stepped)
+                effects += self.turns.go_on(fresh, now) + self._propagate(now)
             self._forget_removed()
             effects += self._settle_up(now)
         else:
@@ -304,19 +334,9 @@ class Fleet:
         gone = [name for name in resting if not self.descent.is_needed(name)]
         for name in gone:
             self.removed.discard(name)
-            self.leaving.pop(name, None)
             del self.services[name], self.specs[name]
             self._rising.discard(name)
             self.graph.forget(name)
-
-    def release(self, now: float) -> list[Effect]:
-        """Stop what a reload has removed, each when nobody is left that needs it."""
-        effects: list[Effect] = []
-        for name in list(self.leaving):
-            if name not in self.alive or not self.descent.is_needed(name):
-                del self.leaving[name]
-                effects += self.apply(ev.StopRequested(name, Reason.RELOAD), now)
-        return effects
 
     def _settle_up(self, now: float) -> list[Effect]:
         main = self.services.get(self.spec.main or "")

@@ -10,7 +10,7 @@ from supervisor.core.states import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
 def is_met(need: Need, service: Service) -> bool:
@@ -68,6 +68,17 @@ class Graph:
     def below(self, name: str) -> list[str]:
         """All that this one needs, directly or not; nobody stands before one that it needs."""
         return self._closure(name, self.needs)
+
+    def dependents_of(self, name: str) -> "Iterator[str]":
+        """The same as :meth:`above`, the nearest first, for whoever looks for one of them."""
+        todo = [name]
+        seen = {name}
+        for here in todo:
+            for other, _ in self.dependents.get(here, ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+                    yield other
 
     @staticmethod
     def _closure(name: str, edges: "Mapping[str, list[tuple[str, Need]]]") -> list[str]:

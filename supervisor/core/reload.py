@@ -53,9 +53,11 @@ def reconfigure(fleet: "Fleet", event: ev.Reconfigured, now: float) -> list[Effe
     output = _change_output(fleet, changed, spec)
     # removed by one reload and back by the next, before it was down
     fleet.removed -= back
+    for name in back:
+        fleet.turns.call_off(name)
     fleet.adopt(spec, removed)
     effects = fleet.bring_up(sorted(back), now)
-    effects += fleet.release(now)
+    effects += fleet.turns.give([ev.StopRequested(name, Reason.RELOAD) for name in removed], now)
     for name in changed:
         effects += _apply_new_spec(fleet, name, spec.services[name], now)
     effects += fleet.bring_up(added, now)

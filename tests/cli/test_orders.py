@@ -4,13 +4,9 @@ import json
 import os
 import re
 import signal
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from supervisor.cli.verbs.orders import _against_needs
 from tests.cli.conftest import Talking
 from tests.cli.talking import Talker
 from tests.harness import Daemon
@@ -19,7 +15,21 @@ from tests.helpers.settings import service, table
 QUIET = table("supervisor", on_failure="ignore", when_done="pause")
 WEB = service("web", "sleep", "1000")
 DB = service("db", "sleep", "1000")
-STUBBORN = service("stubborn", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", stop_timeout="60s")
+
+
+def stubborn(name: str, **settings: object) -> str:
+    """A service that only KILL ends."""
+    script = "trap '' TERM; echo armed; while :; do sleep 1; done"
+    return service(name, "sh", "-c", script, stop_timeout="60s", **settings)
+
+
+def lazy(name: str, **settings: object) -> str:
+    """A service that takes its time to end."""
+    script = "trap 'sleep 0.2; exit' TERM; echo armed; while :; do sleep 0.05; done"
+    return service(name, "sh", "-c", script, **settings)
+
+
+STUBBORN = stubborn("stubborn")
 BAD = service("bad", "/nowhere", restart="never")
 
 RESULT = {"service", "outcome", "detail", "state", "reason", "pid", "exit_code", "signal_name"}
@@ -352,41 +362,83 @@ def test_several_are_stopped_against_their_needs(talk: Talking) -> None:
     assert max(ends["app#1"], ends["app#2"]) < seqs["db"]
 
 
-@given(
-    edges=st.sets(st.tuples(st.integers(0, 7), st.integers(0, 7))),
-    instances=st.lists(st.integers(1, 3), min_size=8, max_size=8),
-    meant=st.sets(st.integers(0, 7)),
-)
-def test_the_rounds_of_any_graph(edges: set[tuple[int, int]], instances: list[int], meant: set[int]) -> None:
-    """Each that is meant is told once, and after all that need it, directly or by way of whomever."""
-    needs = {base: {low for high, low in edges if low < high == base} for base in range(8)}
-    listed: list[dict[str, Any]] = [
-        {"name": f"{base}#{number}", "base": str(base), "needs": [str(other) for other in needs[base]]}
-        for base in range(8)
-        for number in range(instances[base])
-    ]
-    rounds = _against_needs(listed, [one for one in listed if int(one["base"]) in meant])
-    when = {name: number for number, targets in enumerate(rounds) for target in targets for name in target.names}
-    assert sum(map(len, rounds)) == len(when) == sum(instances[base] for base in meant)
-    assert all(rounds)
-    below = {base: set(needs[base]) for base in range(8)}
-    for base in range(8):  # those below have smaller numbers, so theirs are complete
-        below[base] |= {farther for low in needs[base] for farther in below[low]}
-    for one in meant:
-        last = max(when[f"{one}#{number}"] for number in range(instances[one]))
-        for other in below[one] & meant:
-            assert last < min(when[f"{other}#{number}"] for number in range(instances[other]))
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_restart_goes_down_and_comes_up_in_order(talk: Talking, waits: bool) -> None:
+    """Who needs another is down before that one is told, and comes up when it is ready; with nobody waiting, too."""
+    daemon, say = talk(QUIET, lazy("db"), lazy("app", needs=["db"], replicas=2), lazy("proxy", needs=["app"]))
+    daemon.wait_events(4, "output", message="armed")
+    pids = {one["service"]: one["pid"] for one in daemon.events("child_started")}
+    assert say("restart", "--all", *([] if waits else ["--no-wait"])).code == 0
+    daemon.wait_events(2, "service_state_changed", service="proxy", to="running")
+    told, ended, begun = (
+        {one["service"]: one["seq"] for one in daemon.events(event, **more)}
+        for event, more in (
+            ("service_state_changed", {"to": "stopping"}),
+            ("child_exited", {}),
+            ("child_started", {"attempt": 2}),
+        )
+    )
+    assert told["proxy"] < ended["proxy"] < min(told["app#1"], told["app#2"])
+    assert max(ended["app#1"], ended["app#2"]) < told["db"] < ended["db"] < begun["db"]
+    assert begun["db"] < min(begun["app#1"], begun["app#2"]) < max(begun["app#1"], begun["app#2"]) < begun["proxy"]
+    assert len(daemon.events("child_started")) == 2 * len(pids)
 
 
-def test_what_is_late_keeps_what_it_needs(talk: Talking) -> None:
-    """Whoever is not down in time has what it needs left to it; a service that nobody named goes on."""
-    late = service("late", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", needs=["db"])
-    daemon, say = talk(QUIET, DB, late, service("needy", "sleep", "1000", needs=["late"]))
+def test_an_order_that_nobody_waits_for_keeps_the_order(talk: Talking) -> None:
+    """Status says who waits for whom; the daemon goes on by itself, though the client is gone."""
+    daemon, say = talk(QUIET, DB, stubborn("late", needs=["db"]), service("needy", "sleep", "1000", needs=["late"]))
+    daemon.wait_line("armed")
+    done = say("stop", "--no-wait", "late", "db")
+    assert (done.code, [line.split()[:2] for line in done.stdout.splitlines()]) == (
+        0,
+        [["db", "running"], ["late", "stopping"]],
+    )
+    assert "stops when these are down: late" in done.stdout
+    assert "stops when these are down: late" in say("status", "db").stdout
+    assert say.json("status", "db")["services"][0]["stops_after"] == ["late"]
+    daemon.kill(daemon.events("child_started", service="late")[0]["pid"], "KILL")
+    daemon.wait_event("service_state_changed", service="db", to="stopped")
+    assert states(say) == {"db": "stopped", "late": "stopped", "needy": "running"}
+
+
+def test_what_is_late_holds_up_what_it_needs(talk: Talking) -> None:
+    """Both are late, and the order stands: when the first is down, so is the other."""
+    daemon, say = talk(QUIET, DB, stubborn("late", needs=["db"]))
     daemon.wait_line("armed")
     found = say.json("stop", "late", "db", "--timeout", "300ms", code=1)
-    assert {one["service"]: one["outcome"] for one in found["results"]} == {"late": "late", "db": "untouched"}
-    assert states(say) == {"db": "running", "late": "stopping", "needy": "running"}
+    assert {one["service"]: one["outcome"] for one in found["results"]} == {"late": "late", "db": "late"}
+    assert states(say) == {"db": "running", "late": "stopping"}
     assert say("kill", "late").code == 0
+    daemon.wait_event("service_state_changed", service="db", to="stopped")
+
+
+def test_who_is_started_again_meanwhile(talk: Talking) -> None:
+    """Whoever waits for a stop is told that somebody wants the service up again, and does not wait for ever."""
+    daemon, say = talk(QUIET, DB, stubborn("late", needs=["db"]))
+    daemon.wait_line("armed")
+    with say.begin("stop", "--all", stdout="pipe", stderr="pipe") as running:
+        daemon.wait_event("service_state_changed", service="late", to="stopping")
+        assert say("start", "db").code == 0
+        say("kill", "late")
+        assert running.wait() == 1
+        assert "stop failed: db" in running.err.raw.decode()
+    assert states(say) == {"db": "running", "late": "stopped"}
+
+
+def test_a_restart_whose_need_does_not_come_up(talk: Talking, tmp_path: object) -> None:
+    """Who would wait for the next attempt of another is told as failed as well, and nobody waits."""
+    mark = f"{tmp_path}/broken"
+    late = {"restart": "always", "restart_delay": "1h", "restart_max_delay": "1h"}
+    script = f"test ! -e {mark} && exec sleep 1000"
+    db = service("db", "sh", "-c", script, ready={"command": ["test", "!", "-e", mark]}, **late)
+    daemon, say = talk(QUIET, service("web", "sleep", "1000", needs=["db"]), db)
+    daemon.wait_event("service_state_changed", service="web", to="running")
+    os.mkdir(mark)
+    found = say.json("restart", "--all", code=1)
+    assert {one["service"]: (one["outcome"], one["state"]) for one in found["results"]} == {
+        "web": ("failed", "waiting"),
+        "db": ("failed", "backoff"),
+    }
 
 
 @pytest.mark.parametrize("shown", ["terminal", "pipe"])

@@ -54,6 +54,7 @@ def test_one_service(control: StartControlled) -> None:
         "desired": "up",
         "reason": "spawned",
         "need": None,
+        "stops_after": [],
         "ready": True,
         "healthy": None,
         "pid": started["pid"],
@@ -405,3 +406,43 @@ def test_the_client_helper_shows_a_service(control: StartControlled) -> None:
         connection.request("GET", "/v1/services/web")
         assert connection.getresponse().read()
     connection.close()
+
+
+def test_an_order_to_several(control: StartControlled) -> None:
+    """One request means them all, each once; of those that need each other one waits for the other, which is told."""
+    stay = service("app", *program("actor", "USR1=exit:0", "any=stay"), needs=["db"], stop_timeout="60s")
+    daemon, client = control(IGNORE, service("db", "sleep", "1000"), stay, service("web", "sleep", "1000", replicas=2))
+    daemon.wait_line("ready")
+    answer = client.post("/v1/orders", {"order": "stop", "services": ["db", "app", "web", "web#1"]})
+    assert (answer.status, answer.json) == (
+        202,
+        {
+            "accepted": True,
+            "services": {"db": "running", "app": "stopping", "web#1": "stopping", "web#2": "stopping"},
+        },
+    )
+    found = client.service("db")
+    assert (found["state"], found["desired"], found["stops_after"]) == ("running", "up", ["app"])
+    daemon.kill(client.service("app")["pid"], "USR1")
+    daemon.wait_event("service_state_changed", service="db", to="stopped")
+    answer = client.post("/v1/orders?wait=true", {"order": "start", "services": ["app"]})
+    assert (answer.status, [one["name"] for one in answer.json["services"]]) == (200, ["app"])
+    daemon.wait_events(2, "output", message="ready")
+    late = client.post("/v1/orders?wait=true&timeout=0.1", {"order": "restart", "services": ["db", "app"]})
+    assert (late.status, late.json["services"]) == (504, ["db", "app"])
+    daemon.kill(client.service("app")["pid"], "USR1")
+    daemon.wait_events(3, "service_state_changed", service="app", to="running")
+    assert client.post("/v1/orders?wait=true", {"order": "kill", "services": ["app", "db"]}).json["ok"] is True
+
+
+@pytest.mark.parametrize("order", ["start", "stop", "restart", "kill"])
+def test_an_order_to_nobody(control: StartControlled, order: str) -> None:
+    """Names that mean nothing are told, and nothing is done; no name is no mistake, and another verb is one."""
+    daemon, client = control(IGNORE, service("web", "sleep", "1000"))
+    daemon.wait_event("child_started")
+    answer = client.post("/v1/orders", {"order": order, "services": ["web", "wbe", "nobody"]})
+    assert (answer.status, answer.json["services"]) == (404, ["wbe", "nobody"])
+    assert answer.json["detail"] == "there is no service 'wbe', 'nobody'"
+    assert client.post("/v1/orders", {"order": order, "services": []}).json == {"accepted": True, "services": {}}
+    assert client.post("/v1/orders", {"order": "signal", "services": []}).status == 422
+    assert (client.service("web")["state"], len(daemon.events("child_started"))) == ("running", 1)

@@ -243,6 +243,13 @@ class FleetMachine(RuleBasedStateMachine):
         if self.shutdown_at is None:
             self.send(order(name))
 
+    @rule(several=st.sets(names), order=st.sampled_from([ev.StopRequested, ev.RestartRequested]))
+    def somebody_orders_several(self, several: set[str], order: type[ev.StopRequested | ev.RestartRequested]) -> None:
+        """A user stops or restarts several services at once."""
+        if self.shutdown_at is None:
+            known = [name for name in sorted(several) if name in self.fleet.services]
+            self.send(ev.OrdersGiven(tuple(map(order, known))))
+
     @rule(signal=st.sampled_from([SIGHUP, SIGUSR1, 34]))
     def harmless_signal(self, signal: int) -> None:
         """A signal that orders nothing."""
@@ -295,7 +302,8 @@ class FleetMachine(RuleBasedStateMachine):
                 lacks = [
                     other
                     for other, need in spec.needs.items()
-                    if other in self.fleet.spec.services and not is_met(need, self.fleet.services[other])
+                    if other in self.fleet.spec.services
+                    and (other in self.fleet.turns.held or not is_met(need, self.fleet.services[other]))
                 ]
                 assert lacks if service.need else spec.kind is Kind.SCHEDULED
             if service.state is State.STOPPING:
@@ -309,6 +317,16 @@ class FleetMachine(RuleBasedStateMachine):
             assert service.frozen or service.held is None
             if service.state in AT_REST:
                 assert service.desired is Desired.DOWN
+
+    @invariant()
+    def nobody_is_held_for_nothing(self) -> None:
+        """Who waits to stop waits for somebody that is stopping, or waits for such a one itself."""
+        turns = self.fleet.turns
+        for name in turns.held:
+            before = list(turns.before(name))
+            assert before
+            assert any(self.fleet.services[other].state is State.STOPPING for other in before)
+        assert not turns.held or self.fleet.phase is Phase.UP
 
     @invariant()
     def limits_are_kept(self) -> None:

@@ -1,7 +1,7 @@
 """``pausevisor start``, ``stop``, ``restart`` and ``kill``.
 
-Several services are stopped against the order of their needs, as at the daemon's end: a database is told when those
-that work with it are down. The order is kept here, in rounds; an order to the daemon is about one service.
+All services that are meant are told in one order, and the daemon keeps the order of their needs. Only from service to
+service of a rolling restart it goes here, in rounds.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from supervisor.cli.progress import Progress
 from supervisor.cli.results import report, some
 from supervisor.cli.screen import look
 from supervisor.cli.talk import say
-from supervisor.cli.waiting import AT_ONCE, Outcome, Target, Waiting
-from supervisor.core.needs import layers
+from supervisor.cli.waiting import Outcome, Target, Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from supervisor.control.client import Client
 
 _UNTOUCHED = "nothing was done"
-_REPEATABLE = ("stop", "kill")
-"""Orders that change nothing when they are given again: where there are too many to wait for all of them at once, they
-are given to all before anybody is waited for."""
 
 
 def order(call: Call) -> int:
@@ -44,35 +40,24 @@ def order(call: Call) -> int:
 
 def _rounds(call: Call, listed: list[Service], meant: list[Service]) -> list[list[Target]]:
     """The orders, in rounds: one begins when all of the one before is done."""
-    if call.command == "stop":
-        return _against_needs(listed, meant)
     if not call.rolling:
-        return [[_target(call.command, one["name"], (one["name"],)) for one in meant]]
+        everybody = [one["name"] for one in meant]
+        order = {"order": call.command, "services": everybody}
+        return [[Target("/v1/orders", tuple(everybody), order)]] if meant else []
     rounds: list[list[Target]] = []
     for base in dict.fromkeys(one["base"] for one in meant):
         names = tuple(one["name"] for one in meant if one["base"] == base)
         whole = len(names) == sum(one["base"] == base for one in listed)
         parts = {base: names} if whole else {name: (name,) for name in names}
-        rounds += [[_target("rolling-restart", name, those)] for name, those in parts.items()]
+        rounds += [
+            [Target(f"/v1/services/{asking.quote(name)}/rolling-restart", those)] for name, those in parts.items()
+        ]
     return rounds
-
-
-def _against_needs(listed: list[Service], meant: list[Service]) -> list[list[Target]]:
-    """Nobody before those that need it, be it by way of others that are not meant; instances need all of another's."""
-    dependents: dict[str, set[str]] = {one["base"]: set() for one in listed}
-    for one in listed:
-        for needed in dependents.keys() & set(one["needs"]):
-            dependents[needed].add(one["base"])
-    rounds = [
-        [_target("stop", one["name"], (one["name"],)) for one in meant if one["base"] in layer]
-        for layer in map(set, layers(dependents))
-    ]
-    return [targets for targets in rounds if targets]
 
 
 def _give(client: Client, targets: list[Target]) -> None:
     for target in targets:
-        asking.post(client, target.path)
+        asking.post(client, target.path, target.body)
 
 
 def _wait(call: Call, client: Client, rounds: list[list[Target]], meant: list[Service]) -> dict[str, Outcome]:
@@ -83,19 +68,13 @@ def _wait(call: Call, client: Client, rounds: list[list[Target]], meant: list[Se
     try:
         for targets in rounds:
             begun |= dict.fromkeys(name for target in targets for name in target.names)
-            if len(targets) > AT_ONCE and call.command in _REPEATABLE:
-                _give(client, targets)
             waiting.run(targets)
             if any(outcome.word != "done" for outcome in waiting.outcomes.values()):
                 break
     except interrupts.Interrupted:
-        left = [name for name in begun if name not in waiting.outcomes]
+        left = [name for name in begun if name not in waiting.outcomes and not progress.outcome(name)]
         never = [one["name"] for one in meant if one["name"] not in begun]
         rest = f"; not begun: {some(never)}" if never else ""
         say(f"not waiting any longer; {call.command} goes on: {some(left)} (see: pausevisor status){rest}")
         interrupts.die()
     return waiting.outcomes
-
-
-def _target(verb: str, name: str, names: tuple[str, ...]) -> Target:
-    return Target(f"/v1/services/{asking.quote(name)}/{verb}", names)
