@@ -20,6 +20,7 @@ from supervisor.logs.journal import Journal
 from supervisor.logs.sink import Sink, open_sink
 from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
+from supervisor.runtime.pace import Pace
 from supervisor.runtime.poll import PollLoop
 from supervisor.runtime.process import (
     become_reaper,
@@ -53,19 +54,27 @@ class Pause:
         kernel: the seam.
         journal: where records go.
         loop: what wakes us.
+        pace: told of looks that found orphans.
         reload: what HUP does; None when nothing is ever configured.
     """
 
     def __init__(
-        self, kernel: Kernel, journal: Journal, loop: PollLoop, reload: Callable[[], None] | None = None
+        self,
+        kernel: Kernel,
+        journal: Journal,
+        loop: PollLoop,
+        pace: Pace,
+        reload: Callable[[], None] | None = None,
     ) -> None:
         self._kernel = kernel
         self._journal = journal
         self._loop = loop
+        self._pace = pace
         self._reload = reload
         self._reaper = Reaper(kernel, self)
         self._descendants = Descendants(kernel, journal)
         self._zombie = ""
+        self._reaped = 0
         self._began: float | None = None
         self._killing = False
         self._finished = False
@@ -106,6 +115,7 @@ class Pause:
 
     def reap(self) -> None:
         """Reap whoever is there, in batches, with signals in between."""
+        before = self._reaped
         more = self._reaper.run()
         if self._killing and (not more or self._descendants.rested):
             self._descendants.kill()
@@ -113,6 +123,8 @@ class Pause:
             self._finish()
         elif more:
             self._loop.call_soon(self.reap)
+        elif self._reaped > before:
+            self._pace.looked(self._kernel.monotonic())
 
     def before_reap(self, pid: int, _status: int) -> None:
         """The zombie's name can still be read."""
@@ -120,6 +132,7 @@ class Pause:
 
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """An orphan is gone."""
+        self._reaped += 1
         comm, self._zombie = self._zombie, ""
         self._say("info", "orphan_exited", pid=pid, comm=comm, **status_fields(status), **usage_fields(usage))
 
@@ -140,7 +153,7 @@ class Pause:
 
     def _shut_down(self, signal: int) -> None:
         self._began = self._kernel.monotonic()
-        self._loop.set_deadline(self._began + SHUTDOWN_TIMEOUT, self._kill)
+        self._loop.call_later(SHUTDOWN_TIMEOUT, self._kill)
         self._say("info", "shutdown_started", reason=f"signal {signal_name(signal)}")
         self._descendants.terminate(self._kernel.descendants(), SIGTERM)
         if not self._reaper.has_children():
@@ -148,7 +161,7 @@ class Pause:
 
     def _kill(self) -> None:
         self._killing = True
-        self._loop.set_deadline(self._kernel.monotonic() + LAST_GRACE, self._finish)
+        self._loop.call_later(LAST_GRACE, self._finish)
         self._killed += self._descendants.kill().values()
 
     def _finish(self) -> None:
@@ -222,7 +235,7 @@ def main(
     from supervisor.runtime.signals import SignalSource  # noqa: PLC0415 - ctypes, once the first record is out
 
     signals = SignalSource()
-    pause = Pause(kernel, journal, loop, _reloader(journal, configured))
+    pause = Pause(kernel, journal, loop, Pace(loop, signals), _reloader(journal, configured))
     sink.attach(loop)
     loop.add_reader(signals.fd, lambda: pause.signals(signals.read()))
     loop.call_soon(pause.reap)

@@ -18,7 +18,7 @@ from supervisor.runtime.children import Children
 from supervisor.runtime.descendants import Descendants
 from supervisor.runtime.kernel import Kernel
 from supervisor.runtime.notify import Manager
-from supervisor.runtime.pace import INTERVAL, Pace
+from supervisor.runtime.pace import Pace
 from supervisor.runtime.reaper import Reaper
 from supervisor.runtime.schedules import Schedules
 from supervisor.runtime.spawn import SpawnError
@@ -94,7 +94,7 @@ class Driver:
         self.counts = self._children.counts
         self._descendants = Descendants(outside.kernel, outside.journal)
         self._reaper = Reaper(outside.kernel, self._children)
-        self._pace = Pace()
+        self._pace: Pace | None = None
         self._reaped_before = (0, 0)
         self._schedules = Schedules(self.post, salt=fleet.salt)
         self._followers: list[Follower] = [self._schedules.follow]
@@ -112,6 +112,7 @@ class Driver:
         """From now on the loop drives us; what was posted and what is pending is handled in its first turns."""
         self._loop = loop
         self._signals = signals
+        self._pace = Pace(loop, signals)
         loop.add_reader(signals.fd, self._read_signals)
         self._deadlines.attach(loop)
         self._guard("schedules", lambda: self._schedules.attach(loop))
@@ -236,23 +237,9 @@ class Driver:
         counts, before = self.counts, self._reaped_before
         self._reaped_before = counts.orphans, counts.reaped
         orphans, reaped = counts.orphans - before[0], counts.reaped - before[1]
-        if 0 < orphans == reaped and self._pace.looked(self._kernel.monotonic()):
-            self._guard("pace", self._slow_down)
-
-    def _slow_down(self) -> None:
-        """Hear of dead children only after a while; of all other signals at once."""
-        if self._loop is not None and self._signals is not None:
-            self._loop.call_later(INTERVAL, self._hear_again)
-            self._signals.hold_back(SIGCHLD)
-
-    def _hear_again(self) -> None:
-        if not self._guard("pace", self._hear_all) and self._loop is not None:
-            self._loop.call_later(0.1, self._hear_again)  # who never hears of the dead is no PID 1
-
-    def _hear_all(self) -> bool:
-        if self._signals is not None:
-            self._signals.hold_back()
-        return True
+        pace = self._pace
+        if 0 < orphans == reaped and pace is not None:
+            self._guard("pace", lambda: pace.looked(self._kernel.monotonic()))
 
     def _tidy_groups(self) -> None:
         if self._out.groups is not None:

@@ -1,4 +1,4 @@
-"""The pause mode's event loop: poll(2), a few descriptors, one deadline. Importing asyncio costs eleven megabytes."""
+"""The pause mode's event loop: poll(2), a few descriptors, a few timers. Importing asyncio costs eleven megabytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PollLoop:
-    """Calls back when a descriptor is ready. Level-triggered; wakes up for nothing else but the deadline.
+    """Calls back when a descriptor is ready. Level-triggered; wakes up for nothing else but timers.
 
     Attributes:
         on_error: told of what a callback raised; the loop goes on.
@@ -21,7 +21,7 @@ class PollLoop:
         self.on_error: Callable[[Exception], object] = _raise
         self._poll = select.poll()
         self._callbacks: dict[int, dict[int, Callable[[], object]]] = {}
-        self._deadline: tuple[float, Callable[[], object]] | None = None
+        self._timers: list[tuple[float, Callable[[], object]]] = []
         self._soon: list[Callable[[], object]] = []
         self._stopped = False
 
@@ -45,9 +45,10 @@ class PollLoop:
         """Stop watching for room; whether it was watched."""
         return self._unset(fd, select.POLLOUT)
 
-    def set_deadline(self, deadline: float, callback: Callable[[], object]) -> None:
-        """Call back once at this monotonic time; replaces the deadline before."""
-        self._deadline = (deadline, callback)
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        """Call back once, after ``delay`` seconds."""
+        self._timers.append((time.monotonic() + delay, callback))
+        self._timers.sort(key=_due_at)
 
     def stop(self) -> None:
         """Leave :meth:`run` after the present callback."""
@@ -65,10 +66,8 @@ class PollLoop:
             soon, self._soon = self._soon, []
             for callback in soon:
                 self._call(callback)
-            if self._deadline is not None and time.monotonic() >= self._deadline[0]:
-                callback = self._deadline[1]
-                self._deadline = None
-                self._call(callback)
+            while self._timers and time.monotonic() >= self._timers[0][0]:
+                self._call(self._timers.pop(0)[1])
 
     def _call(self, callback: Callable[[], object]) -> None:
         try:
@@ -79,9 +78,9 @@ class PollLoop:
     def _timeout_ms(self) -> int | None:
         if self._soon:
             return 0
-        if self._deadline is None:
+        if not self._timers:
             return None
-        return max(0, int((self._deadline[0] - time.monotonic()) * 1000) + 1)
+        return max(0, int((self._timers[0][0] - time.monotonic()) * 1000) + 1)
 
     def _set(self, fd: int, interest: int, callback: Callable[[], object]) -> None:
         watched = self._callbacks.setdefault(fd, {})
@@ -98,6 +97,10 @@ class PollLoop:
             del self._callbacks[fd]
             self._poll.unregister(fd)
         return True
+
+
+def _due_at(timer: tuple[float, object]) -> float:
+    return timer[0]
 
 
 def _raise(error: Exception) -> None:

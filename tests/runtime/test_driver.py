@@ -310,23 +310,6 @@ def test_a_storm_is_looked_at_now_and_then() -> None:
     rig.assert_sound()
 
 
-def test_a_mistake_there_keeps_no_death_back_for_ever() -> None:
-    """Should the signal not be listened to again, that is tried again."""
-    rig = Rig(service("web"))
-    rig.start()
-    while not rig.signals.held_back:
-        rig.kernel.exits(rig.kernel.add("worker").pid)
-        rig.loop.settle()
-    rig.failpoints.arm("signals.hold_back", rig.failpoints.passed["signals.hold_back"] + 1, OSError(errno.EBADF, ""))
-    worker = rig.kernel.add("worker").pid
-    rig.kernel.exits(worker)
-    rig.loop.advance(INTERVAL)
-    assert rig.events("internal_error", where="pace")
-    assert rig.events("orphan_exited", pid=worker) == []
-    rig.loop.advance(1)
-    assert rig.events("orphan_exited", pid=worker)
-
-
 def test_a_service_is_never_slowed_down() -> None:
     """One that ends again and again is started again each time without a wait."""
     rig = Rig(service("web", restart=Restart.ALWAYS, restart_delay=0.0, restart_limit=None))

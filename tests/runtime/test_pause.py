@@ -8,13 +8,14 @@ import pytest
 from supervisor.core.signals import SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1
 from supervisor.logs.journal import Journal
 from supervisor.pause import LAST_GRACE, SHUTDOWN_TIMEOUT, Pause
+from supervisor.runtime.pace import INTERVAL, Pace
 from supervisor.runtime.poll import PollLoop
 from supervisor.runtime.reaper import BATCH
-from tests.runtime.fakes import Failpoints, FakeClock, FakeKernel, Recorder
+from tests.runtime.fakes import Failpoints, FakeClock, FakeKernel, FakeSignals, Recorder
 
 
 class Turns(PollLoop):
-    """The pause mode's own loop, turn by turn, with deadlines on the fake clock.
+    """The pause mode's own loop, turn by turn, with timers on the fake clock.
 
     Attributes:
         ended: how often it was told to end.
@@ -24,11 +25,11 @@ class Turns(PollLoop):
         super().__init__()
         self.clock = clock
         self.ended = 0
-        self._due: tuple[float, Callable[[], object]] | None = None
+        self._due: list[tuple[float, Callable[[], object]]] = []
 
-    def set_deadline(self, deadline: float, callback: Callable[[], object]) -> None:
-        """Replace."""
-        self._due = (deadline, callback)
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        """Keep."""
+        self._due.append((self.clock.now + delay, callback))
 
     def stop(self) -> None:
         """Count."""
@@ -43,9 +44,9 @@ class Turns(PollLoop):
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.clock.now += seconds
-        if self._due is not None and self._due[0] <= self.clock.now:
-            self.call_soon(self._due[1])
-            self._due = None
+        for timer in [timer for timer in self._due if timer[0] <= self.clock.now]:
+            self._due.remove(timer)
+            self.call_soon(timer[1])
         self.settle()
 
 
@@ -58,11 +59,13 @@ class World:
         self.kernel = FakeKernel(self.clock, self.failpoints)
         self.journal = Recorder(self.failpoints)
         self.loop = Turns(self.clock)
+        self.signals = FakeSignals(self.failpoints)
         self.reloads: list[str] = []
         self.pause = Pause(
             self.kernel,
             cast("Journal", self.journal),
             self.loop,
+            Pace(self.loop, self.signals),
             lambda: self.reloads.append("reload"),
         )
 
@@ -70,6 +73,12 @@ class World:
         """The daemon reads these signals."""
         self.loop.call_soon(lambda: self.pause.signals([(signal, 4711) for signal in signals]))
         self.loop.settle()
+
+    def orphan_ends(self) -> None:
+        """An orphan has ended, and the signal of it is read, unless it is held back."""
+        self.kernel.exits(self.kernel.add("worker").pid)
+        if SIGCHLD not in self.signals.held_back:
+            self.signal(SIGCHLD)
 
 
 @pytest.fixture
@@ -202,3 +211,18 @@ def test_no_mistake_ends_it(where: str) -> None:
         live(world)
         assert world.failpoints.hit
         assert world.loop.ended >= 1, f"{where} failed at passage {number}"
+
+
+def test_a_storm_is_looked_at_now_and_then(world: World) -> None:
+    """While orphans end one by one without end, they are looked for every few milliseconds; a TERM is heard at once."""
+    while SIGCHLD not in world.signals.held_back:
+        world.orphan_ends()
+    told = len(world.journal.events("orphan_exited"))
+    assert 10 <= told < 100
+    world.orphan_ends()
+    world.orphan_ends()
+    assert world.signals.held_back == {SIGCHLD}
+    world.loop.advance(INTERVAL)
+    assert world.signals.held_back == set()
+    world.signal(SIGCHLD)
+    assert len(world.journal.events("orphan_exited")) == told + 2

@@ -13,9 +13,9 @@ from supervisor.runtime.poll import PollLoop
 
 @pytest.fixture
 def loop() -> PollLoop:
-    """A loop that nobody watches anything with yet; a deadline far away ends a test that hangs."""
+    """A loop that nobody watches anything with yet; a timer far away ends a test that hangs."""
     loop = PollLoop()
-    loop.set_deadline(time.monotonic() + 20, lambda: pytest.fail("nothing happened"))
+    loop.call_later(20, lambda: pytest.fail("nothing happened"))
     return loop
 
 
@@ -109,23 +109,24 @@ def test_a_hang_up_is_told_to_who_watches(loop: PollLoop, pipe: tuple[int, int])
     os.close(broken)
 
 
-def test_a_deadline_comes_once_and_never_early(loop: PollLoop) -> None:
-    """It is called at its time or later, once, and replaces the one before."""
-    called: list[float] = []
-    deadline = time.monotonic() + 0.02
+def test_a_timer_comes_once_and_never_early(loop: PollLoop) -> None:
+    """Each is called at its time or later, once, in the order in which they are due."""
+    called: list[str] = []
+    began = time.monotonic()
 
-    def passed() -> None:
-        called.append(time.monotonic())
+    def last() -> None:
+        called.append("last")
         loop.stop()
 
-    loop.set_deadline(time.monotonic() + 0.001, lambda: pytest.fail("was replaced"))
-    loop.set_deadline(deadline, passed)
+    loop.call_later(0.02, last)
+    loop.call_later(0.001, lambda: called.append("first"))
+    loop.call_later(0.01, lambda: called.append("second"))
     loop.run()
-    assert len(called) == 1
-    assert called[0] >= deadline
+    assert called == ["first", "second", "last"]
+    assert time.monotonic() - began >= 0.02
     loop.call_soon(loop.stop)
     loop.run()
-    assert len(called) == 1
+    assert called == ["first", "second", "last"]
 
 
 def test_what_is_due_soon_leaves_others_a_turn(loop: PollLoop, pipe: tuple[int, int]) -> None:
@@ -168,9 +169,9 @@ def test_who_was_removed_by_another_is_not_called(loop: PollLoop) -> None:
 
 
 def test_idle_means_asleep(loop: PollLoop, pipe: tuple[int, int]) -> None:
-    """Without news the loop uses no CPU time: it waits in the kernel until the deadline."""
+    """Without news the loop uses no CPU time: it waits in the kernel until the timer is due."""
     loop.add_reader(pipe[0], lambda: pytest.fail("no input"))
-    loop.set_deadline(time.monotonic() + 0.2, loop.stop)
+    loop.call_later(0.2, loop.stop)
     before = time.thread_time()
     loop.run()
     assert time.thread_time() - before < 0.05
