@@ -32,13 +32,14 @@ def run(arguments: Arguments, inherited_mask: frozenset[int]) -> NoReturn:
     inherited = inherited_descriptors()
     meant_for_it = activation_sockets(os.environ) if arguments.program else ()
     sockets = tuple(fd for fd in meant_for_it if fd in inherited)
-    close_descriptors(fd for fd in inherited if fd not in sockets)
     directory = current_directory()
 
     def read() -> Configured:
         return _read(arguments, directory, inherited_mask)
 
     fleet, log, control, sources = _or_fail(read)
+    # not before: a path may lead through one of them, as that of a shell's `-c <(...)` does, and that is to be told
+    close_descriptors(fd for fd in inherited if fd not in sockets)
     from supervisor.app import Plan, StartError  # noqa: PLC0415 - after the configuration is known to be good
     from supervisor.app import run as run_daemon  # noqa: PLC0415
 

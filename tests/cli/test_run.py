@@ -95,6 +95,25 @@ def test_a_wrong_command_line_starts_nothing(arguments: list[str], write: Write,
     assert not os.path.exists(mark)
 
 
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_a_configuration_from_a_shells_substitution(write: Write, mark: str, verb: str) -> None:
+    """What ``-c <(...)`` makes is a FIFO behind a descriptor: that is said, and not that there is nothing."""
+    fifo = f"{mark}.fifo"
+    os.mkfifo(fifo)
+    done = run(verb, "-c", "/dev/fd/5", "-c", write(good(mark)), launcher=shell(f"exec 5<>{fifo}"))
+    assert done.code == 78
+    assert "/dev/fd/5: is a FIFO; allowed: a regular file" in done.stderr
+    assert not os.path.exists(mark)
+
+
+def test_a_configuration_behind_a_descriptor(write: Write, mark: str) -> None:
+    """A regular file is read by way of it, and no program has the descriptor."""
+    script = f"touch {mark}; test ! -e /proc/self/fd/5"
+    path = write(f'[services.web]\ncommand = ["sh", "-c", "{script}"]\nrestart = "never"\n')
+    assert run("run", "-c", "/dev/fd/5", launcher=shell(f"exec 5<{path}")).code == 0
+    assert os.path.exists(mark)
+
+
 @pytest.mark.parametrize("closed", ["exec 2>&-", "exec >&- 2>&-", "exec <&- >&- 2>&-"])
 def test_exit_codes_need_no_stream(closed: str) -> None:
     """With nobody to tell, the exit code says it all the same: bad configuration, wrong command line."""
