@@ -270,8 +270,9 @@ class Daemon:
     def _reloader(self) -> Reloader:
         from supervisor.control.reloading import Reloader  # noqa: PLC0415 - not on the start path
 
-        fixed = self._plan.log, self._plan.control
-        return Reloader(self._plan.read_again, self._driver, self._journal, self._watch_config, fixed)
+        return Reloader(
+            self._plan.read_again, self._driver, self._journal, self._watch_config, self._log, self._plan.control
+        )
 
     def _finished(self, exit_code: int) -> None:
         self._exit_code = exit_code

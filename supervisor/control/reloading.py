@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core import events as ev
-from supervisor.core.plan import Changes, changes, keys_at_start
+from supervisor.core.plan import Changes, changes, keys_at_start, keys_of_log
 from supervisor.core.record import replace
 
 TYPE_CHECKING = False
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervisor.core.spec import ControlSpec, FleetSpec, LogSpec
+    from supervisor.logs.daemon_log import DaemonLog
     from supervisor.logs.journal import Journal
     from supervisor.runtime.driver import Driver
 
@@ -34,7 +35,8 @@ class Reloader:
         driver: gets what was read.
         journal: told what came of it.
         applied: called with the fleet that is in force from now on.
-        fixed: the log and the control sockets, which stay as they were at the start.
+        log: the log, of which some settings can be changed.
+        control: the control sockets, which stay as they were at the start.
     """
 
     def __init__(
@@ -43,13 +45,15 @@ class Reloader:
         driver: Driver,
         journal: Journal,
         applied: Callable[[FleetSpec], None],
-        fixed: tuple[LogSpec, ControlSpec],
+        log: DaemonLog,
+        control: ControlSpec,
     ) -> None:
         self._read_again = read_again
         self._driver = driver
         self._journal = journal
         self._applied = applied
-        self._fixed = fixed
+        self._log = log
+        self._control = control
 
     def plan(self) -> Changes:
         """What :meth:`apply` would change now.
@@ -74,7 +78,8 @@ class Reloader:
             self._journal.emit("error", "config_rejected", errors=error.errors)
             raise
         found = self._changes(read)
-        fleet, *_, sources = read
+        fleet, log, _, sources = read
+        self._log.change(log)
         self._journal.emit("info", "config_loaded", sources=list(sources))
         if found.at_start:
             message = f"not in force before the daemon is started again: {', '.join(found.at_start)}"
@@ -93,4 +98,9 @@ class Reloader:
         present = self._driver.fleet
         fleet, log, control, _ = read
         found = changes(present.spec, present.specs, fleet)
-        return replace(found, at_start=keys_at_start(self._fixed[0], log, self._fixed[1], control))
+        present_log = self._log.spec
+        return replace(
+            found,
+            settings=(*found.settings, *keys_of_log(present_log, log)),
+            at_start=keys_at_start(present_log, log, self._control, control),
+        )

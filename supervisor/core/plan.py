@@ -43,6 +43,9 @@ class Changes(Record):
     at_start: tuple[str, ...] = ()
 
 
+_LOG_AT_ONCE = frozenset({"level", "redact"})
+"""Fields of the log that can be changed while it is open."""
+
 _KEYS = {
     "explicit": "environment",
     "success_codes": "success-exit-status",
@@ -95,10 +98,16 @@ def changes(settings: FleetSpec, present: dict[str, ServiceSpec], wanted: FleetS
 
 
 def keys_at_start(log: LogSpec, new_log: LogSpec, control: ControlSpec, new_control: ControlSpec) -> tuple[str, ...]:
-    """Keys of the log and of the control sockets that differ; no reload changes either."""
-    keys = [f"log.{_OPENED.get(field) or _key(field)}" for field in _differing(log, new_log)]
+    """Keys of the log and of the control sockets that differ, and that no reload changes."""
+    differing = [field for field in _differing(log, new_log) if field not in _LOG_AT_ONCE]
+    keys = [f"log.{_OPENED.get(field) or _key(field)}" for field in differing]
     keys += [_OPENED[field] for field in _differing(control, new_control)]
     return tuple(dict.fromkeys(keys))
+
+
+def keys_of_log(log: LogSpec, new_log: LogSpec) -> tuple[str, ...]:
+    """Keys of the log that differ, and that are in force at once."""
+    return tuple(f"log.{_key(field)}" for field in _differing(log, new_log) if field in _LOG_AT_ONCE)
 
 
 def needs_restart(old: ServiceSpec, new: ServiceSpec) -> bool:

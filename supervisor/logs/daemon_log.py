@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from supervisor.core.record import replace
 from supervisor.core.spec import FileSink
 from supervisor.logs.capture import Capture
 from supervisor.logs.journal import Journal
@@ -28,6 +29,7 @@ class DaemonLog:
     """The log.
 
     Attributes:
+        spec: the settings that are in force.
         journal: makes the records.
         capture: makes records of what services write.
         places: where it goes as well.
@@ -37,7 +39,7 @@ class DaemonLog:
     """
 
     def __init__(self, spec: LogSpec) -> None:
-        self._spec = spec
+        self.spec = spec
         self._sink, self._targets = _open(spec)
         self._format = spec.format or ("console" if self._sink.is_terminal else "json")
         self.journal = Journal(
@@ -47,8 +49,7 @@ class DaemonLog:
             hold=self._format != "json" or spec.schema != "native",
             fallback=Sink(2) if spec.to == "stdout" else None,
         )
-        if spec.redact:
-            self.journal.redact(spec.redact)
+        self.journal.redact(spec.redact)
         if self._targets:
             self.journal.keep()
         self.places = Places(self.journal, self._sink)
@@ -58,14 +59,20 @@ class DaemonLog:
         """The loop turns: render what was kept, and write without waiting."""
         from supervisor.logs.structured import make_renderer  # noqa: PLC0415 - structlog, after the first programs run
 
-        schema = self._spec.schema
+        schema = self.spec.schema
         renderer = make_renderer(self._format, terminal=self._sink.is_terminal, schema=schema)
         self.journal.use(renderer, plain=self._format != "json", schema=schema)
         self._sink.attach(loop)
         self.places.attach(loop, log_is_file=not isinstance(self._sink, Sink))
         if self._targets:
-            self.places.mirror(self._targets, make_renderer(self._spec.format or "json", terminal=False, schema=schema))
+            self.places.mirror(self._targets, make_renderer(self.spec.format or "json", terminal=False, schema=schema))
         self.capture.attach(loop)
+
+    def change(self, spec: LogSpec) -> None:
+        """Take over what can be changed while it is open: the level, and what is taken out of all that is written."""
+        self.spec = replace(self.spec, level=spec.level, redact=spec.redact)
+        self.journal.write_from(spec.level)
+        self.journal.redact(spec.redact)
 
     def output_closed(self) -> None:
         """No service will write any more: give the targets what there is."""

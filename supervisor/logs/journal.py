@@ -209,14 +209,25 @@ class Journal:
             self.emit("warning", "supervisor_warning", service=service, message=message)
 
     def redact(self, patterns: Sequence[str]) -> None:
-        """Take what matches one of these regular expressions out of all that is written; to be called once, first."""
-        self._redact(patterns)
+        """Take what matches one of these regular expressions out of all that is written from now on, and no others."""
+        if patterns or self.redactor is not None:
+            self._redact().look_for(patterns)
 
-    def _redact(self, patterns: Sequence[str] = ()) -> Redactor:
+    def write_from(self, level: str) -> None:
+        """Write records of this level and above from now on.
+
+        Raises:
+            KeyError: no such level.
+        """
+        self._least, self._level = LEVELS[level], level
+        if self._output is not None:
+            self._output.write_from(level)
+
+    def _redact(self) -> Redactor:
         if self.redactor is None:
             from supervisor.logs.redact import Redactor  # noqa: PLC0415 (only where there is something to hide)
 
-            self.redactor = Redactor(patterns)
+            self.redactor = Redactor()
         return self.redactor
 
     def batch(self) -> _Batch:

@@ -117,15 +117,21 @@ class OutputLines:
         Args:
             max_record: what would make a record of more bytes, newline included, is split.
             schema: the names of fields: ``native``, or one of :data:`~supervisor.logs.dialects.DIALECTS`.
-            least: least level of what is rendered. ``debug`` does not count as less than ``info``: what a program
-                writes at all is for the program to decide.
+            least: least level of what is rendered; see :meth:`write_from`.
         """
         self._max_record = max_record
         self._dialect = DIALECTS.get(schema)
-        self._least = max(LEVELS[least], LEVELS["info"])
+        self.write_from(least)
         self._open: dict[Origin, tuple[int, int, str]] = {}
         self._bulk = Bulk()
         self.invalid = False
+
+    def write_from(self, least: str) -> None:
+        """Render what is of this level or above from now on.
+
+        ``debug`` does not count as less than ``info``: what a program writes at all is for the program to decide.
+        """
+        self._least = max(LEVELS[least], LEVELS["info"])
 
     def render(
         self, stamp: str, seq: int, origin: Origin, messages: Sequence[bytes], log: ServiceLog = PLAIN

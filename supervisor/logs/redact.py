@@ -44,7 +44,14 @@ class Redactor:
     """Knows the secrets, and replaces them."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
-        """Look for patterns; secrets are added one by one.
+        """Look for patterns, as :meth:`look_for`; secrets are added one by one."""
+        self._secrets: set[str] = set()
+        self._literals: list[bytes] = []
+        self._escaped: re.Pattern[str] | None = None
+        self.look_for(patterns)
+
+    def look_for(self, patterns: Iterable[str]) -> None:
+        """Look for these patterns from now on, beside the secrets, and for no others.
 
         Args:
             patterns: regular expressions that are right; each match, over its whole length, is replaced.
@@ -52,11 +59,7 @@ class Redactor:
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._quick = [re.compile(pattern.pattern, pattern.flags | re.MULTILINE) for pattern in self._patterns]
         self._always = any(_INTRICATE.search(pattern.pattern) for pattern in self._patterns)
-        self._secrets: set[str] = set()
-        self._literals: list[bytes] = []
-        self._searches: list[re.Pattern[str]] = list(self._patterns)
-        self._escaped: re.Pattern[str] | None = None
-        self._reach = PATTERN_REACH if self._patterns else 0
+        self._prepare()
 
     def add_secret(self, value: str) -> bool:
         """Look for this value from now on.
@@ -134,7 +137,8 @@ class Redactor:
         special = [_with_escapes(part) for part in escaped if not (part.isascii() and part.isalnum())]
         self._escaped = re.compile("|".join(special)) if special else None
         self._searches = [] if self._escaped is None else [self._escaped]  # it finds more, and so goes first
-        self._searches += [re.compile("|".join(map(re.escape, texts))), *self._patterns]
+        self._searches += [re.compile("|".join(map(re.escape, texts)))] if texts else []
+        self._searches += self._patterns
         longest = max((_escaped_length(secret) for secret in self._secrets), default=0)
         self._reach = max(PATTERN_REACH if self._patterns else 0, longest)
 

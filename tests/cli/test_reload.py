@@ -71,11 +71,46 @@ def test_what_no_reload_changes(talk: Talking, start: Launcher) -> None:
     """The log and the control sockets are opened at the start: that the new words wait is said, and in the log too."""
     daemon, say, rewrite = begin(talk, start, WEB)
     rewrite(WEB, table("log", level="error", to="/nowhere", schema="ecs"))
-    line = "later    [supervisor]  log.level, log.to, log.schema: not before the daemon is started again"
-    assert say("reload", "--dry-run").stdout == f"{line}\n"
+    line = "later    [supervisor]  log.to, log.schema: not before the daemon is started again"
+    now = "changed  [supervisor]  log.level: in force at once"
+    assert set(say("reload", "--dry-run").stdout.splitlines()) == {now, line}
+    rewrite(WEB, table("log", to="/nowhere", schema="ecs"))
     assert say("reload").stdout == f"{line}\n"
     warning = daemon.wait_event("supervisor_warning")
-    assert warning["message"] == "not in force before the daemon is started again: log.level, log.to, log.schema"
+    assert warning["message"] == "not in force before the daemon is started again: log.to, log.schema"
+
+
+def test_level_and_patterns_of_the_log(talk: Talking, start: Launcher) -> None:
+    """They are in force at once, for events and for lines, of those too that go on; and so when they are taken back."""
+    speaking = service(
+        "web", "sh", "-c", "trap 'echo token=abc; echo token=abc >&2' USR1; while :; do sleep 0.05; done"
+    )
+    ready = service("db", "sh", "-c", "trap 'echo heard' USR1; echo armed; while :; do sleep 0.05; done")
+    speaking = (
+        speaking.replace("while", "echo armed; while") + 'log = { level = { stdout = "info", stderr = "error" } }\n'
+    )
+    daemon, say, rewrite = begin(talk, start, speaking, ready)
+    daemon.wait_events(2, "output", message="armed")
+
+    def spoken(level: str) -> str:
+        count = len(daemon.events("output", service="web", level=level))
+        assert say("signal", "USR1", "web").code == 0
+        return str(daemon.wait_events(count + 1, "output", service="web", level=level)[-1]["message"])
+
+    assert spoken("error") == spoken("info") == "token=abc"
+    daemon.wait_events(4, "output", message="token=abc")
+    rewrite(speaking, ready, table("log", level="warning", redact=["token=[a-z]+"]))
+    done = say("reload")
+    assert (done.code, done.stdout) == (0, "changed  [supervisor]  log.level, log.redact: in force at once\n")
+    reloaded = len(daemon.events("config_loaded"))
+    quiet = [len(daemon.events("output", level="info")), len(daemon.events("signal_forwarded"))]
+    assert spoken("error") == "[redacted]"
+    assert [len(daemon.events("output", level="info")), len(daemon.events("signal_forwarded"))] == quiet
+    assert say("reload").stdout == "nothing changes\n"
+    rewrite(speaking, ready, table("log", level="debug"))
+    daemon.signal("HUP")
+    daemon.wait_events(reloaded + 1, "config_loaded")
+    assert spoken("info") == "token=abc"
 
 
 def test_what_does_not_come_up(talk: Talking, start: Launcher) -> None:

@@ -237,3 +237,20 @@ def test_what_is_kept_back_is_bounded() -> None:
         assert len(carry) <= PATTERN_REACH
     messages, carry = made.lines([b" end"], carry)
     assert whole([*written, *messages]) == f"a {MARK} end\n".encode()
+
+
+def test_other_patterns_from_now_on() -> None:
+    """They take the place of those before; the secrets stay, and so does what was kept back of a long line."""
+    redactor = Redactor(["1+"])
+    assert redactor.add_secret("hush-hush")
+    assert redactor.text("11 22 hush-hush") == "[redacted] 22 [redacted]"
+    redactor.look_for(["2+"])
+    assert redactor.text("11 22 hush-hush") == "11 [redacted] [redacted]"
+    pieces, carry = redactor.lines([Fragment(b"x hush-")], b"")
+    redactor.look_for([])
+    more, _ = redactor.lines([b"hush y"], carry)
+    assert b"".join([*pieces, *more]) == b"x [redacted] y"
+    none = Redactor(["1+"])
+    none.look_for([])
+    assert none.text("11") == "11"
+    assert none.lines([Fragment(b"11"), b"1"], b"") == ([Fragment(b"11"), b"1"], b"")
