@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Generator, Iterator
 
@@ -72,6 +73,18 @@ def start(tmp_path: os.PathLike[str], request: pytest.FixtureRequest) -> Iterato
             launcher.judge()
     finally:
         launcher.end()
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port on which nobody listens, and that nobody else is given: who reuses addresses, as servers do, may have it.
+
+    It is bound here and not listened to, so that a connection to it is refused until somebody else listens there.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
 
 
 @pytest.fixture(params=LOOPS)

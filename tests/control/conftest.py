@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -40,11 +39,3 @@ def control(start: Launcher, path: str) -> StartControlled:
         return daemon, Client(path)
 
     return begin
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

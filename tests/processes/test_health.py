@@ -31,16 +31,6 @@ server.serve_forever()
 """A server whose health changes with each USR1."""
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    import socket  # noqa: PLC0415 - nothing else here does
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
 def server(port: int, **settings: object) -> str:
     """The server, and how it is watched."""
     url = f"http://127.0.0.1:{port}/health"
@@ -48,9 +38,9 @@ def server(port: int, **settings: object) -> str:
     return service("web", sys.executable, "-I", "-S", "-c", HTTP, str(port), health=health, ready={"http": url})
 
 
-def test_unhealthy_is_restarted(start: Launcher, loop: str) -> None:
+def test_unhealthy_is_restarted(start: Launcher, loop: str, free_port: int) -> None:
     """After as many failures in a row as it may have, its process is ended and another one started."""
-    daemon = start.services(server(free_port(), failures=3), table("log", level="debug"), options=("--loop", loop))
+    daemon = start.services(server(free_port, failures=3), table("log", level="debug"), options=("--loop", loop))
     daemon.wait_event("service_ready")
     first = daemon.wait_event("child_started")["pid"]
     daemon.kill(first, "USR1")
@@ -69,9 +59,9 @@ def test_unhealthy_is_restarted(start: Launcher, loop: str) -> None:
     assert daemon.stop() == 0
 
 
-def test_well_again(start: Launcher, loop: str) -> None:
+def test_well_again(start: Launcher, loop: str, free_port: int) -> None:
     """With the action report it is told of and left alone, and told of again when it is well."""
-    daemon = start.services(server(free_port(), failures=2, action="report"), options=("--loop", loop))
+    daemon = start.services(server(free_port, failures=2, action="report"), options=("--loop", loop))
     daemon.wait_event("service_ready")
     pid = daemon.wait_event("child_started")["pid"]
     for turn in range(3):
@@ -84,9 +74,9 @@ def test_well_again(start: Launcher, loop: str) -> None:
     assert len(daemon.events("child_started")) == 1
 
 
-def test_a_server_that_is_stopped_answers_nothing(start: Launcher, loop: str) -> None:
+def test_a_server_that_is_stopped_answers_nothing(start: Launcher, loop: str, free_port: int) -> None:
     """One that hangs, here because it was stopped, is ended at last by KILL, and replaced."""
-    daemon = start.services(server(free_port(), timeout="50ms", failures=2), options=("--loop", loop))
+    daemon = start.services(server(free_port, timeout="50ms", failures=2), options=("--loop", loop))
     daemon.wait_event("service_ready")
     daemon.kill(daemon.wait_event("child_started")["pid"], "STOP")
     daemon.wait_events(2, "service_ready")

@@ -20,14 +20,6 @@ def client(source: str) -> list[str]:
     return [sys.executable, "-I", "-c", source]
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
 def http_server(port: int, host: str = "127.0.0.1") -> list[str]:
     """The standard library's server."""
     return [sys.executable, "-I", "-m", "http.server", str(port), "--bind", host, "--directory", "/nonexistent"]
@@ -95,22 +87,20 @@ def test_the_descriptor_is_the_services_alone(start: Launcher) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_by_a_port(start: Launcher, loop: str, host: str) -> None:
+def test_by_a_port(start: Launcher, loop: str, host: str, free_port: int) -> None:
     """A connection can be made."""
-    port = free_port()
-    assert_order(start, How(), loop, http_server(port), {"tcp": f"{host}:{port}"})
+    assert_order(start, How(), loop, http_server(free_port), {"tcp": f"{host}:{free_port}"})
 
 
-def test_by_a_page(start: Launcher, loop: str) -> None:
+def test_by_a_page(start: Launcher, loop: str, free_port: int) -> None:
     """A page that is there; one that is not there keeps the service from being ready."""
-    port = free_port()
-    script = f"mkdir -p {start.folder}/www && cd {start.folder}/www && exec {' '.join(http_server(port)[:-2])}"
+    script = f"mkdir -p {start.folder}/www && cd {start.folder}/www && exec {' '.join(http_server(free_port)[:-2])}"
     daemon = start.services(
-        service("web", "sh", "-c", script, ready={"http": f"http://127.0.0.1:{port}/page", "interval": "20ms"}),
+        service("web", "sh", "-c", script, ready={"http": f"http://127.0.0.1:{free_port}/page", "interval": "20ms"}),
         options=("--loop", loop),
     )
     found = daemon.wait_event("probe_failed", kind="ready", error="answered 404 File not found")
-    assert found["probe"] == f"http 127.0.0.1:{port}/page"
+    assert found["probe"] == f"http 127.0.0.1:{free_port}/page"
     assert daemon.events("service_ready") == []
     with open(os.path.join(start.folder, "www", "page"), "w", encoding="utf-8"):
         pass
@@ -156,13 +146,13 @@ def test_by_a_file(start: Launcher, loop: str) -> None:
     assert_order(start, How(), loop, ["sh", "-c", f"sleep 0.1; touch {path}; {SLEEP}"], {"file": path})
 
 
-def test_too_late(start: Launcher, loop: str) -> None:
+def test_too_late(start: Launcher, loop: str, free_port: int) -> None:
     """Not ready within its start-timeout, it is ended and has failed; the log says what was wrong last."""
     daemon = start.services(
         service(
             "web",
             *program("actor", "TERM=exit:0"),
-            ready={"tcp": f"127.0.0.1:{free_port()}", "interval": "10s"},
+            ready={"tcp": f"127.0.0.1:{free_port}", "interval": "10s"},
             start_timeout="3s",
             restart="never",
         ),

@@ -166,11 +166,3 @@ def serving(handle: Callable[[socket.socket], None], address: str = "127.0.0.1")
         yield server
     finally:
         server.close()
-
-
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port

@@ -13,7 +13,7 @@ import pytest
 from supervisor.runtime.watching.net import HttpChecker, TcpChecker
 from supervisor.runtime.watching.rounds import ShortageError
 from tests.helpers.patience import PATIENCE
-from tests.runtime.watching.support import RunningLoop, closed_port, serving
+from tests.runtime.watching.support import RunningLoop, serving
 
 if TYPE_CHECKING:
     from supervisor.runtime.watching.rounds import Checker
@@ -95,15 +95,14 @@ def test_ipv6(real_loop: RunningLoop, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_refused(real_loop: RunningLoop, host: str) -> None:
+def test_refused(real_loop: RunningLoop, host: str, free_port: int) -> None:
     """Nobody listens, on none of its addresses."""
-    assert outcome(real_loop, TcpChecker(real_loop.loop, host, closed_port())) == "Connection refused"
+    assert outcome(real_loop, TcpChecker(real_loop.loop, host, free_port)) == "Connection refused"
 
 
-def test_the_same_checker_again(real_loop: RunningLoop) -> None:
+def test_the_same_checker_again(real_loop: RunningLoop, free_port: int) -> None:
     """A checker is used for every try: what the last one found says nothing of the next."""
-    port = closed_port()
-    checker = TcpChecker(real_loop.loop, "127.0.0.1", port)
+    checker = TcpChecker(real_loop.loop, "127.0.0.1", free_port)
     assert outcome(real_loop, checker) == "Connection refused"
     with serving(accept) as server:
         other = TcpChecker(real_loop.loop, "localhost", server.port)
@@ -129,11 +128,11 @@ def test_cancelled_on_the_way(real_loop: RunningLoop) -> None:
         checker.cancel()
 
 
-def test_a_name_is_looked_up(real_loop: RunningLoop) -> None:
+def test_a_name_is_looked_up(real_loop: RunningLoop, free_port: int) -> None:
     """All addresses of a name are tried; the first that takes a connection is enough."""
     with serving(accept) as server:
         found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", closed_port())),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", free_port)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port)),
         ]
         loop = Lookups(real_loop, lambda: found)
