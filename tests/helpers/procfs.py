@@ -151,8 +151,12 @@ def outer_pid(root: int, pid: int) -> int:
 
 def descriptors(pid: int) -> dict[int, str]:
     """Open descriptors and what they point to."""
-    links = {}
-    for name in os.listdir(f"/proc/{pid}/fd"):
+    links: dict[int, str] = {}
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except (FileNotFoundError, ProcessLookupError):
+        return links
+    for name in names:
         try:
             links[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
         except FileNotFoundError:

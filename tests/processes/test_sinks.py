@@ -40,13 +40,15 @@ def unpacked(path: str) -> list[str]:
 
 
 def numbers(start: Launcher) -> str:
-    """A script that writes 300 numbers in three seconds, and says so by a file."""
-    done = path_in(start, "done")
-    return f"i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); sleep 0.01; done; : > {done}; exec sleep infinity"
+    """A script that writes numbers, a hundred a second, until a file says that it is enough, and says so by another."""
+    enough, done = path_in(start, "enough"), path_in(start, "done")
+    return f"i=0; until [ -e {enough} ]; do echo $i; i=$((i+1)); sleep 0.01; done; : > {done}; exec sleep infinity"
 
 
 def wait_for_all(start: Launcher) -> None:
-    """Wait until that script has written all."""
+    """Tell that script that it is enough, and wait until it has written all."""
+    with open(path_in(start, "enough"), "w", encoding="utf-8"):
+        pass
     procfs.wait_until(lambda: os.path.exists(path_in(start, "done")), "all is written")
 
 
@@ -162,7 +164,7 @@ def test_files_are_opened_again_by_a_signal(start: Launcher, place: How, loop: s
     wait_for_all(start)
     assert daemon.stop() == 0
     lines = [line for turn in range(5) for line in read(f"{web}.{turn}").split()] + read(web).split()
-    assert lines == [str(number) for number in range(300)]
+    assert lines == [str(number) for number in range(len(lines))]
     events = [json.loads(line) for turn in range(5) for line in read(f"{log}.{turn}").splitlines()]
     events += [json.loads(line) for line in read(log).splitlines()]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
