@@ -134,12 +134,15 @@ class Daemon:
 
     @property
     def records(self) -> list[Record]:
-        """All records so far; of a file, those in it now."""
+        """All records that have been written so far; of a file, those in it now."""
         if getattr(self.how, self.how.events_on) == "file":
             with open(self.ends.path(self.how.events_on), encoding="utf-8") as file:
                 return [json.loads(line) for line in file if line.startswith("{") and line.endswith("\n")]
         stream = self.streams.get(self.how.events_on)
-        return list(stream.records) if stream else []
+        if not stream:
+            return []
+        stream.catch_up()
+        return list(stream.records)
 
     def text(self, name: str = "stderr") -> str:
         """Everything written to a stream so far."""

@@ -12,7 +12,7 @@ from tests.helpers.settings import service, table
 
 QUIET = table("supervisor", on_failure="ignore", when_done="pause")
 CHATTY = service(
-    "web", "sh", "-c", "echo one; echo two; echo oops >&2; trap 'echo again' USR1; while :; do sleep 0.05; done"
+    "web", "sh", "-c", "trap 'echo again' USR1; echo one; echo two; echo oops >&2; while :; do sleep 0.05; done"
 )
 OTHER = service("database", "sh", "-c", "echo ready; exec sleep 1000")
 

@@ -62,10 +62,10 @@ def test_nobody_is_late_who_cannot_move(talk: Talking, folder: str) -> None:
     """The watchdog waits, and nobody probes: a command would run among the frozen. When it goes on both do as well."""
     well = os.path.join(folder, "well")
     os.close(os.open(well, os.O_CREAT | os.O_WRONLY))
-    health = {"command": ["test", "-e", well], "interval": "50ms", "failures": 1}
+    health = {"command": ["test", "-e", well], "interval": "50ms", "timeout": "60s", "failures": 1}
     daemon, say = talk(
         QUIET,
-        service("web", *program("speaker", "every:WATCHDOG=1"), cgroup=True, watchdog="1s", health=health),
+        service("web", *program("speaker", "every:WATCHDOG=1"), cgroup=True, watchdog="4s", health=health),
     )
     daemon.wait_line("ready")
     assert say("freeze", "web").code == 0
@@ -75,7 +75,7 @@ def test_nobody_is_late_who_cannot_move(talk: Talking, folder: str) -> None:
     def judged() -> bool:
         return bool(daemon.events("watchdog_expired") or daemon.events("health_changed"))
 
-    assert not daemon.streams["stdout"].wait(judged, 2.5)
+    assert not daemon.streams["stdout"].wait(judged, 5)
     assert is_still(group_of(daemon, "web"))
     assert say("thaw", "web").code == 0
     assert daemon.wait_event("health_changed")["healthy"] is False

@@ -1,8 +1,12 @@
 """Reading what a process writes, as it comes: a thread for each stream, so that no pipe ever fills by our fault."""
 
+import array
+import contextlib
+import fcntl
 import json
 import os
 import select
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -80,12 +84,17 @@ class Stream:
         After ``timeout`` seconds only what had been written before is awaited, however long this machine stands still.
         """
         self.wait(lambda: False, timeout)
-        self.wait(lambda: not self._has_more(), PATIENCE)
+        self.catch_up()
 
-    def _has_more(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return not self.ended and bool(poll.poll(0))
+    def catch_up(self) -> None:
+        """Wait until all that has been written by now is read: the thread that reads may be late."""
+        with self._changed:
+            unread = array.array("i", [0])
+            if not self.ended:
+                with contextlib.suppress(OSError):
+                    fcntl.ioctl(self._descriptor, termios.FIONREAD, unread)
+            wanted = len(self.raw) + unread[0]
+        self.wait(lambda: len(self.raw) >= wanted, PATIENCE)
 
     def contains(self, text: str) -> bool:
         """Whether the text has been written, complete line or not."""

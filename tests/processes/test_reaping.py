@@ -71,7 +71,7 @@ def test_a_daemon_of_the_old_kind_is_told_from_its_origin(start: Launcher, place
 def test_a_stubborn_orphan_is_killed_at_the_deadline(start: Launcher, place: How) -> None:
     """An orphan that ignores TERM and HUP gets KILL at the shared deadline and is listed as killed."""
     daemon = start.services(
-        table("supervisor", shutdown_timeout="500ms"), service("maker", *program("orphans", "1", "stubborn")), how=place
+        table("supervisor", shutdown_timeout="2s"), service("maker", *program("orphans", "1", "stubborn")), how=place
     )
     daemon.wait_line("done")
     assert daemon.stop() == 0
