@@ -19,6 +19,7 @@ WEB = service("web", "sleep", "1000")
 STEPS = """
 from supervisor.runtime.loops import make_loop
 make_loop(sys.argv[1]).close()
+import supervisor.runtime.driver  # every daemon with services has it by then
 from supervisor.control.stack import http_stack
 for _ in http_stack():
     assert "ssl" not in sys.modules or sys.argv[1] == "asyncio", "a stand-in is left behind"
