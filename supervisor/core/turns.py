@@ -43,15 +43,25 @@ class Turns:
         return (other for other in above if other in self.held or services[other].state is State.STOPPING)
 
     def give(self, orders: "Iterable[Order]", now: float) -> "list[Effect]":
-        """Orders about several services, which exist."""
-        self.held |= {order.service: order for order in orders}
+        """Orders about several services, which exist; what a reload has removed does not come back for one."""
+        removed = self._fleet.removed
+        taken = [one for one in orders if isinstance(one, ev.StopRequested) or one.service not in removed]
+        self.held |= {one.service: one for one in taken}
         return self.go_on(list(self.held), now)
 
     def go_on(self, names: "Iterable[str]", now: float) -> "list[Effect]":
         """Carry out what nobody holds up any more, of these services and of those that they need."""
-        if not self.held:
-            return []
         effects: list[Effect] = []
+        fresh = list(names)
+        while fresh and self.held:
+            fresh, more = self._look_below(fresh, now)
+            effects += more
+        return effects
+
+    def _look_below(self, names: "Iterable[str]", now: float) -> "tuple[list[str], list[Effect]]":
+        """One look at each of those that these need: who was told, below whom others may be free since we looked."""
+        effects: list[Effect] = []
+        told: list[str] = []
         todo = deque(names)
         seen: set[str] = set()
         while todo:
@@ -62,11 +72,12 @@ class Turns:
                     continue
                 self.call_off(name)
                 effects += self._carry_out(order, now)
+                told.append(name)
             service = self._fleet.services.get(name)
             if name not in seen and service is not None and service.state is not State.STOPPING:
                 seen.add(name)
                 todo.extend(other for other, _ in self._fleet.graph.needs.get(name, ()))
-        return effects
+        return told, effects
 
     def _is_due(self, order: "Order") -> bool:
         """Whether its turn has come; what has no process is stopped by saying so, which is no matter of order."""

@@ -7,7 +7,7 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.record import replace
 from supervisor.core.signals import SIGTERM
-from supervisor.core.spec import Kind, Need, OnFailure, Restart, ServiceSpec, Until
+from supervisor.core.spec import Kind, Need, OnFailure, Ready, Restart, ServiceSpec, TcpProbe, Until
 from supervisor.core.states import State
 from tests.core.test_fleet import World, spec
 
@@ -147,6 +147,27 @@ def test_a_reload_in_the_middle() -> None:
     assert told(world) == ["proxy", "app"]
     assert told(world.exits("app", ENDED)) == ["proxy", "app", "db"]
     assert list(world.fleet.services) == ["db", "proxy"]
+
+
+def test_what_is_removed_does_not_come_back() -> None:
+    """A restart of several that comes late is none of what a reload has removed, and is still stopping."""
+    world = World(needing("db"), needing("app", "db"), spec("x"))
+    services = {name: one for name, one in world.spec.services.items() if name != "app"}
+    world.send(ev.Reconfigured(replace(world.spec, services=services)))
+    restart(world, "app", "x", "db")
+    world.exits("x", ENDED).exits("app", ENDED)
+    assert world.states() == {"db": State.STOPPING, "x": State.RUNNING}
+    assert world.exits("db", ENDED).states() == {"db": State.RUNNING, "x": State.RUNNING}
+
+
+def test_who_has_no_process_holds_nobody_up() -> None:
+    """A whole chain that waits and is told at once, beside a service that is not meant: whom both need is told, too."""
+    slow = spec("slow", ready=Ready(TcpProbe("127.0.0.1", 80)))
+    app = needing("app", "db")
+    chain = needing("a", "app", "slow"), needing("b", "a", "slow"), needing("c", "b", "slow")
+    world = World(slow, needing("db"), app, *chain, needing("d", "app", "slow"))
+    assert told(restart(world, "db", "a", "b", "d", "c")) == ["db"]
+    assert not world.fleet.turns.held
 
 
 def test_a_shutdown_in_the_middle() -> None:
