@@ -281,4 +281,6 @@ def _verdict(verb: str, service: Service, attempt: int) -> bool | None:
     up = service.state in (State.RUNNING, State.COMPLETED) or is_at_ease(service)
     if up and (verb == "start" or service.attempt > attempt):
         return True
+    if verb == "restart" and service.attempt == attempt and (up or service.state is State.STARTING):
+        return False  # it waited for its turn, and somebody has called it off
     return False if at_rest or service.state is State.BACKOFF else None

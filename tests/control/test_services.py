@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from supervisor.control.orders import MOMENT
-from tests.control.client import Client
+from tests.control.client import Answer, Client
 from tests.control.conftest import StartControlled
 from tests.harness import How
 from tests.helpers import procfs
@@ -433,6 +433,24 @@ def test_an_order_to_several(control: StartControlled) -> None:
     daemon.kill(client.service("app")["pid"], "USR1")
     daemon.wait_events(3, "service_state_changed", service="app", to="running")
     assert client.post("/v1/orders?wait=true", {"order": "kill", "services": ["app", "db"]}).json["ok"] is True
+
+
+@pytest.mark.parametrize("order", ["stop", "restart"])
+def test_an_order_that_is_called_off(control: StartControlled, order: str) -> None:
+    """Who waits for one that somebody has undone while it waited for its turn is told so."""
+    stay = service("app", *program("actor", "USR1=exit:0", "any=stay"), needs=["db"], stop_timeout="60s")
+    daemon, client = control(IGNORE, service("db", "sleep", "1000"), stay)
+    daemon.wait_line("ready")
+    answers: list[Answer] = []
+    body = {"order": order, "services": ["db", "app"]}
+    waiting = threading.Thread(target=lambda: answers.append(client.post("/v1/orders?wait=true&timeout=20", body)))
+    waiting.start()
+    daemon.wait_event("service_state_changed", service="app", to="stopping")
+    client.post("/v1/services/app/start")
+    daemon.kill(client.service("app")["pid"], "USR1")
+    waiting.join()
+    assert (answers[0].status, "db" in answers[0].json["services"]) == (409, True)
+    assert client.service("db")["attempt"] == 1
 
 
 @pytest.mark.parametrize("order", ["start", "stop", "restart", "kill"])
