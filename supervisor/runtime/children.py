@@ -194,9 +194,11 @@ class Children:
         if child is None and pid in self._former:
             child = self._heir_is_gone(self._former.pop(pid))
         if child is not None:
-            self.orphans.tell()  # what came first is told first, unless there is much of it
-            self._lineage.parent_ended()
-            self._child_exited(pid, child, status, usage)
+            try:
+                self.orphans.tell()  # what came first is told first, unless there is much of it
+            finally:
+                self._lineage.parent_ended()
+                self._child_exited(pid, child, status, usage)
         elif pid in self._disowned:
             self._disowned.discard(pid)
         elif (done := self._helpers.pop(pid, None)) is not None:

@@ -146,8 +146,6 @@ class Driver:
 
     def _decide(self, where: str, decide: Callable[[], list[fx.Effect]]) -> None:
         effects = self._guard(where, decide) or []
-        if any(isinstance(effect, fx.Finish) for effect in effects):
-            self._guard("orphans", lambda: self._children.orphans.tell(None))  # the last record is the last one
         self._carry_out(effects)
         changed, self.fleet.changed = dict.fromkeys(self.fleet.changed), []
         for name in changed:
@@ -228,7 +226,8 @@ class Driver:
 
     def _reap_on(self) -> None:
         self._reap_scheduled = False
-        self._reap()
+        if not self._finishing:
+            self._reap()
 
     def _nobody_waits(self) -> None:
         """All that were dead are reaped."""
@@ -301,7 +300,15 @@ class Driver:
             case fx.ChangeOutput():
                 self._out.launcher.change_output([self.fleet.specs[name] for name in effect.services])
             case fx.CloseOutput():
+                self._tell_the_last()
                 self._out.launcher.close_output()
+
+    def _tell_the_last(self) -> None:
+        """The last record is the last one: all orphans are told before it, and of a mistake the others."""
+        orphans = self._children.orphans
+        while self._guard("orphans", lambda: orphans.tell(None)) is None:
+            pass
+        orphans.closed = True
 
     def _spawn(self, effect: fx.Spawn) -> ev.Event | None:
         name = effect.service

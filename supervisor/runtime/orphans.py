@@ -38,10 +38,12 @@ class Orphans:
 
     Attributes:
         groups: the services' control groups, where there may be some.
+        closed: whether the last record is about to be written, so that nothing more is told.
     """
 
     def __init__(self, kernel: Kernel, journal: Journal, lineage: Lineage) -> None:
         self.groups: Groups | None = None
+        self.closed = False
         self._kernel = kernel
         self._journal = journal
         self._lineage = lineage
@@ -63,11 +65,13 @@ class Orphans:
     def exited(self, pid: int, status: int, usage: struct_rusage) -> None:
         """It is gone; told later."""
         zombie, self._zombie = self._zombie, {}
-        if self._journal.wants("info"):
+        if not self.closed and self._journal.wants("info"):
             self._untold.append((pid, zombie, status, usage))
 
     def moved(self, event: str, pid: int, fields: dict[str, object]) -> None:
         """It was stopped or continued, and is told at once."""
+        if self.closed:
+            return
         self._journal.emit("info", event, pid=pid, **self._identity(pid, self._kernel.ties(pid)), **fields)
 
     @property

@@ -270,6 +270,66 @@ def test_all_are_told_before_the_end() -> None:
     assert rig.journal.records[-1]["event"] == "shutdown_finished"
 
 
+def test_a_record_that_fails_at_the_end_keeps_back_no_other() -> None:
+    """All but that one are told, and the end."""
+    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
+    rig.start()
+    for _ in range(4 * PIECE):
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+    while rig.driver.counts.orphans < 4 * PIECE:
+        rig.loop.turn()
+    rig.failpoints.arm("emit", rig.failpoints.passed["emit"] + 2 * PIECE, OSError(errno.ENOSPC, "injected"))
+    rig.exits("web")
+    assert rig.finished == [0]
+    assert len(rig.events("orphan_exited", comm="worker")) == 4 * PIECE - 1
+    assert rig.journal.records[-1]["event"] == "shutdown_finished"
+
+
+def test_all_are_told_before_an_end_that_an_answer_brings() -> None:
+    """A spawn that fails ends the daemon at once where it waits for nobody: those that are untold are told first."""
+    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
+    rig.start()
+    for _ in range(4 * PIECE):
+        rig.kernel.exits(rig.kernel.add("worker").pid)
+    while rig.driver.counts.orphans < 4 * PIECE:
+        rig.loop.turn()
+    rig.launcher.fails("web", [SpawnError("exec", errno.ENOENT, "web")])
+    rig.driver.post(ev.RestartRequested("web"))
+    rig.loop.settle()
+    assert rig.finished == [127]
+    assert len(rig.events("orphan_exited", comm="worker")) == 4 * PIECE
+    assert rig.journal.records[-1]["event"] == "shutdown_finished"
+
+
+def test_nothing_is_told_after_the_end() -> None:
+    """Who is stopped, or ends, at the same time as the last service is nobody's any more."""
+    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
+    rig.start()
+    stopped, continued, ended = (rig.kernel.add("left").pid for _ in range(3))
+    rig.kernel.exits(rig.pid("web"))
+    rig.kernel.stops(stopped, SIGSTOP)
+    rig.kernel.continues(continued)
+    rig.kernel.exits(ended)
+    rig.loop.settle()
+    assert rig.finished == [0]
+    assert rig.journal.records[-1]["event"] == "shutdown_finished"
+    rig.assert_sound()
+
+
+def test_an_orphan_whose_record_fails_keeps_back_no_service() -> None:
+    """It is told before a service that ended with it; that the service has ended is known all the same."""
+    rig = Rig(service("web"), service("db"))
+    worker = rig.kernel.add("worker").pid
+    rig.start()
+    rig.kernel.exits(worker)
+    rig.failpoints.arm("emit", rig.failpoints.passed["emit"] + 1, OSError(errno.ENOSPC, "injected"))
+    rig.exits("web")
+    rig.loop.advance(1)
+    assert rig.events("internal_error")
+    assert rig.events("child_exited", service="web")
+    assert rig.state("web") == "completed"
+
+
 def test_an_orphan_is_told_before_the_parent_that_it_outlived() -> None:
     """Records stand in the order of what happened, as long as there are few."""
     rig = Rig(service("web"), service("db"))
