@@ -103,7 +103,7 @@ class Orders:
     def give(self, verb: str, names: Sequence[str]) -> dict[str, int]:
         """Give an order about these services; how often each was started before it.
 
-        Several are stopped and restarted against the order of their needs; one alone at once.
+        Several are stopped and restarted against the order of their needs; one alone, with all its instances, at once.
 
         Raises:
             ProblemError: 409, the daemon is on its way down and starts nothing; 404, there is no such service any more.
@@ -116,7 +116,7 @@ class Orders:
             left = [name for name in names if name not in gone]
             raise ProblemError(404, f"a reload has removed {', '.join(gone)}", services=gone, untouched=left)
         attempts = {name: fleet.services[name].attempt for name in names}
-        if len(attempts) > 1 and verb in _IN_TURN:
+        if verb in _IN_TURN and len({fleet.specs[name].base or name for name in attempts}) > 1:
             self._driver.handle(ev.OrdersGiven(tuple(map(_IN_TURN[verb], attempts))))
         else:
             for name in attempts:

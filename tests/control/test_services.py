@@ -464,3 +464,15 @@ def test_an_order_to_nobody(control: StartControlled, order: str) -> None:
     assert client.post("/v1/orders", {"order": order, "services": []}).json == {"accepted": True, "services": {}}
     assert client.post("/v1/orders", {"order": "signal", "services": []}).status == 422
     assert (client.service("web")["state"], len(daemon.events("child_started"))) == ("running", 1)
+
+
+def test_an_order_to_one_waits_for_nobody(control: StartControlled) -> None:
+    """Nor does one to all instances of a service, though somebody who needs it is stopping at the time."""
+    stay = service("app", *program("actor", "USR1=exit:0", "any=stay"), needs=["db"], stop_timeout="60s")
+    daemon, client = control(IGNORE, service("db", "sleep", "1000", replicas=2), stay)
+    daemon.wait_line("ready")
+    assert client.post("/v1/services/app/stop").json["state"] == "stopping"
+    assert set(client.post("/v1/services/db/stop").json["services"].values()) == {"stopping"}
+    daemon.wait_events(2, "service_state_changed", to="stopped")
+    daemon.kill(client.service("app")["pid"], "USR1")
+    daemon.wait_event("service_state_changed", service="app", to="stopped")
