@@ -23,7 +23,7 @@ from supervisor.core.record import Record
 from supervisor.core.spec import Ansi, Overflow
 from supervisor.logs.dispatch import Dispatcher
 from supervisor.logs.journal import MAX_RECORD, Journal
-from supervisor.logs.pipes import PLAIN, Pipe
+from supervisor.logs.pipes import CHUNK, LARGE_CHUNK, PLAIN, Pipe
 from supervisor.logs.sink import Sink
 from supervisor.logs.tally import Tally
 
@@ -46,8 +46,11 @@ if TYPE_CHECKING:
             """Run the callback after ``delay`` seconds."""
 
 
-_CHUNK = 32768
-"""Bytes a read(2): at two bytes a line, as ``yes`` writes them, 10 ms of work."""
+_PIPE = 65536
+"""Bytes that a pipe takes, unless enlarged."""
+
+_KEPT = 3 << 20
+"""Half the bytes that the C library keeps in hand once lines come fast; what becomes of a large chunk takes 3 MB."""
 
 _LINES_A_CALL = 8192
 _PIPES_A_CALL = 16
@@ -96,6 +99,7 @@ class Capture:
         self._loop: Loop | None = None
         self._reading = False
         self._closing = False
+        self._in_haste = False  # lines have come faster than they were read
         self._pipes: dict[int, Pipe] = {}  # by our end
         self._of_pid: dict[int, list[Pipe]] = {}  # of children not drained yet, ended pipes too for their tail
         self._paused: dict[Pipe, None] = {}
@@ -359,7 +363,7 @@ class Capture:
     def _read(self, pipe: Pipe, *, force: bool = False) -> int:
         """Read one chunk; return its length, 0 at the end of file (the pipe is closed then), -1 if nothing is there."""
         try:
-            chunk = os.read(pipe.read_fd, _CHUNK)
+            chunk = os.read(pipe.read_fd, pipe.chunk)
         except BlockingIOError:
             return -1
         except OSError as error:
@@ -367,7 +371,13 @@ class Capture:
             self._journal.emit("error", "internal_error", where=where, error=str(error))
             chunk = b""
         if chunk:
+            pipe.chunk = CHUNK
             count = 0 if force else self._dispatcher.take_block(pipe, chunk)
+            if len(chunk) >= CHUNK and not self._in_haste:
+                self._in_haste = True
+                _keep_memory()
+            if len(chunk) >= _PIPE and not pipe.enlarged:
+                _enlarge(pipe)
             if not count:
                 lines = pipe.feed(chunk)
                 count = len(lines)
@@ -429,6 +439,29 @@ def _split(places: Sequence[Record | Enum] | None) -> tuple[tuple[Record, ...], 
         return (), True
     beside = tuple(place for place in places if isinstance(place, Record))
     return beside, len(beside) < len(places)
+
+
+def _keep_memory() -> None:
+    """Have what a chunk takes stay ours for the next one.
+
+    glibc gives memory back to the kernel as soon as 128 KiB of it are free at the heap's end, and the kernel clears
+    every page that it gives again: a third of all a line costs. A large block that is freed, though, makes glibc
+    keep twice as much from then on (mallopt(3), M_MMAP_THRESHOLD); this one is never written to, and so costs nothing.
+    Other C libraries do as they please.
+    """
+    bytes(_KEPT)
+
+
+def _enlarge(pipe: Pipe) -> None:
+    """Let a service that fills its pipe write more at once: fewer turns for it and for us.
+
+    Only those that do, since the kernel counts what the pipes of a user who is not root take, and refuses more.
+    """
+    pipe.enlarged = True
+    try:
+        fcntl.fcntl(pipe.read_fd, fcntl.F_SETPIPE_SZ, LARGE_CHUNK)
+    except OSError:
+        return  # it stays as it was made
 
 
 def _close_write_end(pipe: Pipe) -> None:

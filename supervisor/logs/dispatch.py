@@ -11,7 +11,7 @@ import time
 
 from supervisor.logs.journal import Journal
 from supervisor.logs.lines import Fragment
-from supervisor.logs.pipes import Pipe
+from supervisor.logs.pipes import CHUNK, LARGE_CHUNK, Pipe
 from supervisor.logs.sink import Sink, reason_of
 
 TYPE_CHECKING = False
@@ -95,6 +95,8 @@ class Dispatcher:
             lines = block.split(b"\n")
             self.take(pipe, lines)
             return len(lines)
+        if len(chunk) >= CHUNK:
+            pipe.chunk = LARGE_CHUNK
         self.taken += count
         lines = block.rsplit(b"\n", pipe.log.tail) if pipe.log.tail else []
         self.tails.add((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())

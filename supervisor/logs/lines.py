@@ -52,7 +52,7 @@ class Splitter:
         if the first are so short that there are a great many.
         """
         data = self._rest + chunk if self._rest else chunk
-        end = -1 if self.within or len(data) > self._limit else data.rfind(b"\n")
+        end = data.rfind(b"\n") if not self.within and no_longer(data, b"\n", self._limit) else -1
         if end < 0 or b"\r" in data or data.count(b"\n", 0, _LOOK) > _LOOK // _SHORT:
             return None
         self._rest = data[end + 1 :]

@@ -35,6 +35,9 @@ _EVENT = "output"
 _ENVELOPE = 256
 """More bytes than a record has beside its service and its message, in the native schema."""
 
+_MOST_LINES = 8192
+"""Lines of a block: their records take a megabyte, and what they are made in three more."""
+
 _LONGEST_ESCAPE = 6
 _LEAST_PIECE = 16
 _LARGE = 10**12
@@ -148,8 +151,8 @@ class OutputLines:
         Returns:
             The lines, and how many they are.
         """
-        # a piece is short when most of it was a secret; those of one line are at an end of what is read together
-        if origin not in self._open and Fragment not in (type(messages[0]), type(messages[-1])):
+        # a piece of a long line, which is not a line of its own, is short when most of it was a secret
+        if origin not in self._open and Fragment not in set(map(type, messages)):
             short = self._short(origin)
             joined = _SEPARATOR.join(messages)
             if log.json is JsonLines.TEXT or not (joined[:1] == b"{" or _OBJECT in joined):
@@ -164,7 +167,10 @@ class OutputLines:
         return b"".join(lines), len(lines)
 
     def block(self, stamp: str, seq: int, origin: Origin, block: bytes, log: ServiceLog) -> tuple[bytes, int] | None:
-        """Render lines as :meth:`render` does, given in one piece; None if they are not all short, valid and heard."""
+        """Render lines as :meth:`render` does, given in one piece.
+
+        None if they are not all short, valid and heard, or if they are so many that their records take too much.
+        """
         level = level_of_stream(origin[2], log)
         if origin in self._open or _SEPARATOR in block or not self._is_heard(level):
             return None
@@ -175,6 +181,8 @@ class OutputLines:
         except UnicodeDecodeError:
             return None
         texts = _ENCODER.encode(text)[1:-1].split(_SEPARATOR)
+        if len(texts) > _MOST_LINES:
+            return None
         return alike(self._pattern(stamp, level, origin), seq + 1, texts), len(texts)
 
     def records(

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 QUEUE = 128 << 10
 """Bytes that a stream whose service is not to wait may have waiting; twice as many are a service's."""
 
+CHUNK = 32768
+"""Bytes a read(2), unless lines come fast: at two bytes a line, as ``yes`` writes them, some milliseconds of work."""
+
+LARGE_CHUNK = 262144
+"""The same where lines come fast and go to the log in one piece: a millisecond of work."""
+
 PLAIN = ServiceLog()
 """What becomes of lines unless configured."""
 
@@ -35,6 +41,8 @@ class Pipe:
         write_fd: the child's end, to be duplicated to its descriptor; -1 once bound.
         read_fd: our end; -1 once closed.
         log: what becomes of its lines.
+        chunk: bytes to be read at once.
+        enlarged: it takes more than others do.
         places: destinations of its lines beside the log.
         targets: what these are, once the first line has come.
         pieces: of an unfinished long line, what the targets that take records have of it.
@@ -47,9 +55,9 @@ class Pipe:
     """
 
     __slots__ = (
-        "_cut", "_open", "_torn", "carry", "drain_due", "dropped", "held_until", "joiner", "log", "paused", "pid",
-        "pieces", "places", "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper", "targets",
-        "to_log", "write_fd",
+        "_cut", "_open", "_torn", "carry", "chunk", "drain_due", "dropped", "enlarged", "held_until", "joiner", "log",
+        "paused", "pid", "pieces", "places", "queue", "queued", "read_fd", "service", "splitter", "stream", "stripper",
+        "targets", "to_log", "write_fd",
     )  # fmt: skip
 
     def __init__(self, service: str, stream: str, fds: tuple[int, int], line_limit: int) -> None:
@@ -58,6 +66,8 @@ class Pipe:
         self.pid = 0
         self.read_fd, self.write_fd = fds
         self.splitter = Splitter(line_limit)
+        self.chunk = CHUNK
+        self.enlarged = False
         self.log = PLAIN
         self.places: tuple[Record, ...] = ()
         self.targets: list[Target] = []

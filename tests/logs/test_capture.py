@@ -1,6 +1,7 @@
 """The children's output, on real pipes: every line, in order, and nobody kept waiting but the child that floods."""
 
 import asyncio
+import fcntl
 import importlib
 import importlib.util
 import os
@@ -143,6 +144,76 @@ def test_drain_of_a_full_pipe(room: Room, held: bool) -> None:
     if held:
         os.close(writer)
         room.read()
+
+
+def test_who_fills_a_pipe_gets_a_larger_one(room: Room) -> None:
+    """And is read in larger pieces, without a line lost, cut or out of order; who writes less keeps what it has."""
+    busy, calm = room.child(), room.child("db", pid=8)
+    os.set_blocking(busy, False)
+    left = b"".join(b"%07d: a line of the length that lines have\n" % number for number in range(40_000))
+    os.write(calm, b"x" * 32000 + b"\n")
+    while left:
+        left = left[os.write(busy, left) :]
+        room.read()
+    sizes = [fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) for fd in (busy, calm)]
+    assert sizes == [262144, 65536]
+    os.close(busy)
+    os.close(calm)
+    room.read()
+    numbers = [int(record["message"][:7]) for record in room.records if record["service"] == "web"]
+    assert numbers == list(range(40_000))
+    assert [record["seq"] for record in room.records] == list(range(1, len(room.records) + 1))
+
+
+def test_a_pipe_that_can_not_grow(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may refuse, to a user whose pipes take much already: it goes on as it is, and nobody asks again."""
+    asked: list[int] = []
+
+    def refuse(_: int, command: int, value: int = 0) -> int:
+        asked.append(command)
+        raise PermissionError(value)
+
+    monkeypatch.setattr("supervisor.logs.capture.fcntl.fcntl", refuse)
+    writer = room.child()
+    os.set_blocking(writer, False)
+    left = b"a line of the length that lines have, or so\n" * 10_000
+    while left:
+        left = left[os.write(writer, left) :]
+        room.read()
+    assert asked == [fcntl.F_SETPIPE_SZ]
+    monkeypatch.undo()
+    os.close(writer)
+    room.read()
+    assert room.messages == ["a line of the length that lines have, or so"] * 10_000
+
+
+_FAULTS = """
+import os, resource, sys
+from supervisor.logs.capture import Capture
+from supervisor.logs.journal import Journal
+from supervisor.logs.sink import Sink
+from tests.logs.support import turns
+
+with turns() as loop:
+    sink = Sink(os.open("/dev/null", os.O_WRONLY))
+    capture = Capture(Journal(sink), sink)
+    capture.attach(loop)
+    pipe = capture.open("web", "stdout")
+    os.set_blocking(pipe.write_fd, False)
+    lines = b"a line of the length that lines have, and not a short one\\n" * 20000
+    for turn in range(96):
+        if turn == 32:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        os.write(pipe.write_fd, lines)
+        loop.turn()
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 64)
+"""
+
+
+def test_memory_is_not_given_back_and_taken_again_for_each_chunk() -> None:
+    """Each page of it would be cleared by the kernel again: 1,000 for a chunk, at a third of what its lines cost."""
+    faults = int(subprocess.check_output([sys.executable, "-c", _FAULTS], text=True))
+    assert faults < 300
 
 
 def test_drain_after_the_end_of_file_was_seen(room: Room) -> None:

@@ -131,6 +131,14 @@ def test_no_block_of_a_great_many_lines() -> None:
     assert Splitter(65536).block(b"a line of the length that lines have\n" * 100) is not None
 
 
+def test_a_block_of_more_than_a_line_may_have() -> None:
+    """It is lines that have a limit, not what is read at once."""
+    splitter = Splitter(100)
+    assert splitter.block((b"x" * 100 + b"\n") * 3 + b"x") == b"\n".join([b"x" * 100] * 3)
+    assert splitter.block(b"x" * 100 + b"\n") is None
+    assert splitter.feed(b"x" * 99 + b"\n") == [b"x" * 100]
+
+
 @patient
 @given(st.lists(st.integers(0, 9)), st.integers(0, 9))
 def test_whether_a_line_is_longer(lengths: list[int], limit: int) -> None:

@@ -142,20 +142,28 @@ def test_one_long_line_among_many() -> None:
         assert {record["message"][:1] for record in records if "part" in record} == {"x"}
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3])
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
 def test_a_short_piece_is_a_piece(cut: int) -> None:
     """Of a long line that was a secret little is left; it is one line all the same, read at once or not."""
-    messages = [Fragment(b"token="), b"[redacted]", b"after"]
+    messages = [b"before", Fragment(b"token="), b"[redacted]", b"after"]
     lines = OutputLines(16384)
     records: list[dict[str, Any]] = []
     for part in filter(None, (messages[:cut], messages[cut:])):
         data, _ = lines.render(STAMP_TEXT, len(records), ORIGIN, part)
         records += parse(data)
     assert [(record["message"], record.get("part"), record.get("parts")) for record in records] == [
+        ("before", None, None),
         ("token=", 1, None),
         ("[redacted]", 2, 2),
         ("after", None, None),
     ]
+
+
+def test_no_block_of_very_many_lines() -> None:
+    """A large chunk that begins with long lines may be full of short ones: their records are not made at once."""
+    lines = OutputLines(16384)
+    assert lines.block(STAMP_TEXT, 0, ORIGIN, b"\n" * 8191, ServiceLog()) is not None
+    assert lines.block(STAMP_TEXT, 0, ORIGIN, b"\n" * 8192, ServiceLog()) is None
 
 
 @pytest.mark.parametrize("as_json", [True, False])
