@@ -5,14 +5,18 @@ import os
 import pytest
 
 from tests.cli.conftest import Talking
-from tests.harness import How
+from tests.harness import Daemon, How
 from tests.helpers import procfs
 from tests.helpers.settings import service, table
 
 QUIET = table("supervisor", on_failure="ignore", when_done="pause", shutdown_timeout="5s")
 WEB = service("web", "sleep", "1000")
 SLOW = service("slow", "sh", "-c", "trap 'sleep 0.5; exit' TERM; echo armed; while :; do sleep 0.05; done")
-DEAF = service("deaf", "sh", "-c", "trap '' TERM; echo armed; while :; do sleep 1; done", stop_timeout="3s")
+IGNORES = "trap '' TERM; echo armed; while :; do sleep 1; done"
+DEAF = service("deaf", "sh", "-c", IGNORES, stop_timeout="3s")
+PATIENT = table("supervisor", on_failure="ignore", when_done="pause", shutdown_timeout="1h")
+FOR_EVER = service("deaf", "sh", "-c", IGNORES, stop_timeout="1h")
+"""With the table above a shutdown that goes on until its process is killed."""
 
 
 def test_it_waits_until_the_daemon_is_gone(talk: Talking, place: How) -> None:
@@ -47,12 +51,12 @@ def test_not_waiting(talk: Talking) -> None:
 
 def test_waiting_for_the_time_given(talk: Talking) -> None:
     """Exit code 1 after it, and the shutdown goes on."""
-    daemon, say = talk(QUIET, DEAF)
+    daemon, say = talk(PATIENT, FOR_EVER)
     daemon.wait_line("armed")
     done = say("shutdown", "--timeout", "300ms")
     assert (done.code, done.stdout) == (1, "")
     assert "not gone in time; the shutdown goes on" in done.stderr
-    assert daemon.wait() == 0
+    end(daemon)
 
 
 def test_progress(talk: Talking) -> None:
@@ -71,20 +75,28 @@ def test_progress(talk: Talking) -> None:
 @pytest.mark.parametrize("stream", ["terminal", "pipe"])
 def test_interrupted(talk: Talking, stream: str) -> None:
     """^C ends the client; the shutdown goes on."""
-    daemon, say = talk(QUIET, DEAF)
+    daemon, say = talk(PATIENT, FOR_EVER)
     daemon.wait_line("armed")
     with say.begin("shutdown", stdout="pipe", stderr=stream) as running:  # type: ignore[arg-type]
         daemon.wait_event("shutdown_started")
         running.press("\x03")
         assert running.wait() == -2
         assert b"the shutdown goes on" in running.err.raw
-    assert daemon.wait() == 0
+    end(daemon)
 
 
 def test_a_second_one_is_no_failure(talk: Talking) -> None:
     """Whoever comes while the daemon is on its way down waits for the same end."""
-    daemon, say = talk(QUIET, DEAF)
+    daemon, say = talk(PATIENT, FOR_EVER)
     daemon.wait_line("armed")
     assert say("shutdown", "--no-wait").code == 0
-    assert say("shutdown").code == 0
+    with say.begin("shutdown") as running:
+        running.wait_for("stopping")
+        end(daemon)
+        assert running.wait() == 0
+
+
+def end(daemon: Daemon) -> None:
+    """Kill what the shutdown waits for, and see it end."""
+    daemon.kill(daemon.wait_event("child_started", service="deaf")["pid"], "KILL")
     assert daemon.wait() == 0

@@ -77,11 +77,12 @@ def test_usage(control: StartControlled) -> None:
     """Memory is that of the process, and CPU time too."""
     daemon, client = control(service("busy", *program("actor", "any=die")))
     daemon.wait_line("ready")
+    pid = daemon.wait_event("child_started")["pid"]
+    procfs.wait_until(lambda: procfs.state(pid) == "S", "it has said that and sleeps")
+    memory, cpu = resident(pid), cpu_seconds(pid)
     found = client.service("busy")
-    with open(f"/proc/{found['pid']}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    assert found["rss_bytes"] == int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    assert found["cpu_s"] == cpu_seconds(found["pid"])
+    assert found["rss_bytes"] in (memory, resident(pid))  # the kernel takes pages back at times
+    assert found["cpu_s"] == cpu == cpu_seconds(pid)
 
 
 def test_how_the_last_process_ended(control: StartControlled) -> None:
@@ -380,6 +381,12 @@ def test_a_thousand_services(control: StartControlled) -> None:
     assert len(answer.json["services"]) == 1000
     assert all(one["rss_bytes"] is not None for one in answer.json["services"])
     assert used < 0.3
+
+
+def resident(pid: int) -> int:
+    """Memory of a process, in bytes."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[21]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid: int) -> float:
