@@ -66,7 +66,7 @@ def test_down_and_up_again(talk: Talking) -> None:
 
 def test_patterns_and_all(talk: Talking) -> None:
     """A pattern means all that match; ``--all`` means all there are; who is meant twice is ordered once."""
-    daemon, say = talk(QUIET, service("web-a", "sleep", "9"), service("web-b", "sleep", "9"), DB)
+    daemon, say = talk(QUIET, service("web-a", "sleep", "1000"), service("web-b", "sleep", "1000"), DB)
     daemon.wait_events(3, "child_started")
     assert say("restart", "web-b", "web*", "web-b").code == 0
     assert len(pids(daemon)) == 5
@@ -149,7 +149,7 @@ def test_waiting_for_the_time_given(talk: Talking) -> None:
     """Exit code 1 after it; the order stands. Who was in time is told as done."""
     daemon, say = talk(QUIET, STUBBORN, WEB)
     daemon.wait_line("armed")
-    done = say("stop", "--timeout", "500ms", "--all")
+    done = say("stop", "--timeout", "3s", "--all")
     assert done.code == 1
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["stubborn", "stopping"], ["web", "stopped"]]
     assert "stop is not done in time: stubborn; the order stands" in done.stderr

@@ -88,7 +88,7 @@ def test_stopped_is_not_unhealthy(talk: Talking) -> None:
 
 def test_only_those_that_are_named_count(talk: Talking) -> None:
     """Names and patterns choose what is shown and judged, in the order of the configuration."""
-    daemon, say = talk(QUIET, service("web-a", "sleep", "9"), service("web-b", "sleep", "9"), BAD)
+    daemon, say = talk(QUIET, service("web-a", "sleep", "1000"), service("web-b", "sleep", "1000"), BAD)
     daemon.wait_event("service_state_changed", service="bad", to="failed")
     assert say("status", "bad").code == 1
     done = say("status", "web-b", "web*")
