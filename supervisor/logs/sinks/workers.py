@@ -57,6 +57,7 @@ class Workers:
         self._results: deque[tuple[_Done, Any]] = deque()
         self._loop: Loop | None = None
         self._watching = False  # a timer looks after the jobs that wait
+        self._started: list[threading.Thread] = []
         self.threads = 0
         self.busy = 0  # jobs under way or waiting
         self._delivered = 0
@@ -117,14 +118,18 @@ class Workers:
             self._jobs.put(None)
         self.threads = 0
         if not self.busy:
+            for thread in self._started:  # one whose result is there may not have written to the eventfd yet
+                thread.join()
             os.close(self._wake)
 
     def _add_thread(self) -> None:
         try:
-            threading.Thread(target=self._work, name="pausevisor-log", daemon=True).start()
+            thread = threading.Thread(target=self._work, name="pausevisor-log", daemon=True)
+            thread.start()
         except RuntimeError:
             self._watch()  # the limit of processes, or no memory: tried again while there is something to do
             return
+        self._started = [*filter(threading.Thread.is_alive, self._started), thread]
         self.threads += 1
 
     def _watch(self) -> None:
