@@ -9,6 +9,7 @@ import pytest
 
 from supervisor.runtime.config_watch import ConfigWatch
 from supervisor.runtime.loops import make_loop
+from tests.helpers.patience import PATIENCE
 
 
 class Watched:
@@ -53,9 +54,9 @@ def watched(tmp_path: os.PathLike[str], loop: str) -> Iterator[Watched]:
 def test_files_come_and_change(watched: Watched) -> None:
     """A new file and a change in place are one reload each."""
     watched.write("b.toml", "1")
-    assert watched.run(10) == 1
+    assert watched.run(PATIENCE) == 1
     watched.write("a.toml", "longer")
-    assert watched.run(10) == 2
+    assert watched.run(PATIENCE) == 2
     assert watched.warnings == []
 
 
@@ -68,8 +69,8 @@ def test_other_files_are_nothing(watched: Watched) -> None:
 def test_a_folder_that_comes_back(watched: Watched) -> None:
     """A folder that is removed is seen to go, and to come back."""
     shutil.rmtree(watched.folder)
-    assert watched.run(10) == 1
+    assert watched.run(PATIENCE) == 1
     watched.write("a.toml", "2")
-    assert watched.run(10) == 2
+    assert watched.run(PATIENCE) == 2
     watched.write("a.toml", "longer")
-    assert watched.run(10) == 3
+    assert watched.run(PATIENCE) == 3
