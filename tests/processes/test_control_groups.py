@@ -92,9 +92,11 @@ def test_what_is_left_by_intent_stays(start: Launcher) -> None:
 
     By the group it is known whose the orphan was, though it left the session.
     """
+    left = os.path.join(start.folder, "left")
+    script = f"setsid sh -c ': > {left}; exec sleep 1000' & until [ -e {left} ]; do sleep 0.01; done"
     daemon = start.services(
         table("supervisor", when_done="pause"),
-        service("web", "sh", "-c", "setsid sleep 1000 & sleep 0.2", cgroup=True, restart="never"),
+        service("web", "sh", "-c", script, cgroup=True, restart="never"),
     )
     group = service_group(daemon, "web")
     daemon.wait_event("pause_entered")
