@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import subprocess
-import time
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
@@ -127,11 +126,9 @@ class Container:
         """Have the engine send the container's first process a signal."""
         self.engine("kill", "--signal", name, self.name)
 
-    def stop(self, *options: str) -> float:
-        """Have the engine stop the container; returns the seconds that took."""
-        began = time.monotonic()
+    def stop(self, *options: str) -> None:
+        """Have the engine stop the container."""
         self.engine("stop", *options, self.name)
-        return time.monotonic() - began
 
     def wait(self) -> int:
         """Wait for the end; returns the exit status."""

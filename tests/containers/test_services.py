@@ -43,11 +43,11 @@ def pair(start: Start) -> Container:
     return container
 
 
-def test_both_answer_and_stop_takes_less_than_two_seconds(pair: Container) -> None:
-    """Both servers answer; `stop` ends the container cleanly, long before the engine's own KILL."""
+def test_both_answer_and_stop(pair: Container) -> None:
+    """Both servers answer; `stop` ends the container cleanly, and nobody has to be killed."""
     wait_answers(pair)
     assert pair.wait_event("supervisor_started")["mode"] == "pid1"
-    assert pair.stop() < 2
+    pair.stop()
     assert pair.wait() == 0
     records = pair.check()
     assert records[-1]["event"] == "shutdown_finished"

@@ -12,9 +12,6 @@ from tests.helpers.settings import service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120, func_only=True)]
 
-ENGINE_PATIENCE = 10.0
-"""Seconds from an engine's TERM to its KILL unless told otherwise."""
-
 
 def test_stubborn_service_is_killed_before_the_engine_kills_us(
     start: Start, services: Callable[..., tuple[str, ...]]
@@ -23,8 +20,8 @@ def test_stubborn_service_is_killed_before_the_engine_kills_us(
     options = services(service("stubborn", *program("actor", "any=stay")), service("good", "sleep", "infinity"))
     container = start(options=options)
     container.wait_event("output", service="stubborn", message="ready")
-    assert container.stop() < ENGINE_PATIENCE
-    assert container.wait() == 0
+    container.stop()
+    assert container.wait() == 0  # and not 137: the engine kills after ten seconds
     finished = container.check()[-1]
     assert finished["event"] == "shutdown_finished"
     assert finished["killed"] == ["stubborn"]
@@ -35,16 +32,16 @@ def test_stubborn_single_command_is_killed_in_time(start: Start) -> None:
     options = ("--log-level", "info", "--log-format", "json")
     container = start("run", *options, "--", *program("actor", "any=stay"))
     container.wait_text("ready")
-    assert container.stop() < ENGINE_PATIENCE
+    container.stop()
     assert container.wait() == 137
-    assert container.wait_event("shutdown_finished")["killed"] == ["main"]
+    assert container.wait_event("shutdown_finished")["killed"] == ["main"]  # whom the engine kills says nothing
 
 
 def test_stopped_pause_ends_at_once(start: Start) -> None:
     """A container with nothing configured pauses, and ends with status 0 when told to."""
     container = start()
     container.wait_event("pause_entered")
-    assert container.stop() < 2
+    container.stop()
     assert container.wait() == 0
     container.check()
 
