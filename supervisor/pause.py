@@ -172,7 +172,8 @@ class Pause:
         now = self._kernel.monotonic()
         duration = round(now - (self._began if self._began is not None else now), 6)
         level = "warning" if self._killed else "info"
-        self._say(level, "shutdown_finished", exit_code=0, duration_s=duration, killed=self._killed)
+        killed = list(dict.fromkeys(self._killed))
+        self._say(level, "shutdown_finished", exit_code=0, duration_s=duration, killed=killed)
 
     # -- our own mistakes ----------------------------------------------------------------------------------------
 

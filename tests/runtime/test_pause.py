@@ -175,6 +175,18 @@ def test_what_even_kill_cant_end_does_not_hold_us_up(world: World) -> None:
     assert len(world.journal.events("shutdown_finished")) == 1
 
 
+def test_who_is_killed_twice_is_told_once(world: World) -> None:
+    """By a second order, and again when the time is over."""
+    hung = world.kernel.add("hung", obeys=set()).pid
+    world.kernel.kill = lambda _pid, _signal: None  # type: ignore[method-assign,assignment]
+    world.signal(SIGTERM)
+    world.loop.advance(SHUTDOWN_TIMEOUT - LAST_GRACE / 2)
+    world.signal(SIGTERM)
+    world.loop.advance(LAST_GRACE / 2)
+    world.loop.advance(LAST_GRACE / 2)
+    assert world.journal.events("shutdown_finished", killed=[f"hung[{hung}]"])
+
+
 PLACES = ["emit", "peek", "reap", "consume_stop", "name", "stat", "children", "descendants", "kill"]
 
 
