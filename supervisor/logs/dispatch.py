@@ -173,6 +173,7 @@ class Dispatcher:
         if not pipe.waits:
             self._queued -= pipe.queued
         pipe.log, pipe.places, pipe.to_log = log, places, to_log
+        pipe.chunk = CHUNK  # they may go where so much at once is too much
         pipe.queued = 0 if pipe.waits else sum(map(len, pipe.queue or ()))
         self._queued += pipe.queued
 

@@ -257,6 +257,10 @@ class FileLog(FileWriter):
         self._pump()
         return not lost
 
+    def _accept(self, data: bytes, limit: int) -> int:
+        """Queue all of it, or nothing: nobody can give the rest again, and who asked for room was told of some."""
+        return super()._accept(data, self._size + (len(data) if self._size < limit else 0))
+
     def offer(self, data: bytes) -> bool:
         """Queue one record if there is room, but don't count it as lost if there is not."""
         if self._size + len(data) > self._capacity:

@@ -407,6 +407,22 @@ def test_the_log_leaves_room_for_events(on: Bench, log: FileLog, path: str) -> N
     assert content(path) == record * written
 
 
+def test_the_log_takes_whole_what_there_is_room_for(on: Bench, log: FileLog, path: str) -> None:
+    """Whoever has found room gives many records at once, and can't take back those that are too many."""
+    gate = stall(log)
+    records = (b"x" * 99 + b"\n") * 70
+    written = 0
+    while log.room > 0:
+        assert log.write(records, output=True)
+        written += 1
+    assert gate.entered.wait(PATIENCE)
+    assert not log.write(records, output=True)
+    assert log.lost == {"blocked": 70}
+    gate.open.set()
+    on.until(lambda: not log.pending, "all is written")
+    assert content(path) == records * written
+
+
 def test_nobody_waits_for_a_log_whose_disk_is_full(on: Bench, log: FileLog, path: str) -> None:
     """There is room, as capture sees it, and what is lost is counted; when the disk has room the journal is told."""
     drained: list[int] = []
