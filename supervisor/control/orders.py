@@ -191,7 +191,8 @@ class Orders:
 
     async def all_done(self, attempts: dict[str, dict[str, int]]) -> End:
         """Wait until some orders are carried out: what :meth:`give` returned, by the verb whose end is waited for."""
-        return End([name for verb, those in attempts.items() for name in await self.done(verb, those)])
+        failed = await asyncio.gather(*(self.done(verb, those) for verb, those in attempts.items()))
+        return End([name for those in failed for name in those])
 
     def so_far(self, attempts: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
         """Of the same those that are still under way, and those for whom it has ended otherwise."""
@@ -210,7 +211,9 @@ class Orders:
             verb: which order.
             attempts: what :meth:`give` returned.
         """
-        return [name for name, attempt in attempts.items() if not await self._done(verb, name, attempt)]
+        # each by itself: an attempt that has failed is over when the next one is under way
+        done = await asyncio.gather(*(self._done(verb, name, attempt) for name, attempt in attempts.items()))
+        return [name for name, is_done in zip(attempts, done, strict=True) if not is_done]
 
     async def _done(self, verb: str, name: str, attempt: int) -> bool:
         """Wait until one service is as ordered; false when it ended otherwise."""
@@ -218,16 +221,15 @@ class Orders:
             left = self._probation(verb, name) if verdict else None
             if left is not None and left <= 0:
                 return True
-            await self._step_of(self._waits_for(name), left)
+            await self._step_of(name, left)
         return False
 
-    def _waits_for(self, name: str) -> list[str]:
-        """A service, what it waits for, what that waits for, and so on."""
+    def _waits_for(self, name: str) -> Service | None:
+        """The service itself, or what it waits for, or what that waits for, and so on: the last of them."""
         services = self._driver.fleet.services
-        chain = [name]
-        while (service := services.get(chain[-1])) is not None and service.state is State.WAITING and service.need:
-            chain.append(service.need)
-        return chain
+        while (service := services.get(name)) is not None and service.state is State.WAITING and service.need:
+            name = service.need
+        return service
 
     def _probation(self, verb: str, name: str) -> float:
         """Seconds until a service that has come up is believed to stay so."""
@@ -244,26 +246,30 @@ class Orders:
         if name in fleet.turns.held:
             return None
         if verb not in ("stop", "kill"):
-            last = fleet.services.get(self._waits_for(name)[-1])
+            last = self._waits_for(name)
             # nobody can say when what it waits for will be there, as nobody can of its own next attempt
             return False if last is not None and last.state is State.BACKOFF else _verdict(verb, service, attempt)
         return False if service.desired is Desired.UP and not self.is_closing else _verdict(verb, service, attempt)
 
-    async def _step_of(self, names: list[str], within: float | None) -> None:
-        """Wait until one of these services steps, or for so many seconds."""
+    async def _step_of(self, name: str, within: float | None) -> None:
+        """Wait until a service steps, or what it waits for fails, or for so many seconds."""
         future = asyncio.get_running_loop().create_future()
-        for name in names:
-            self._waiting.setdefault(name, set()).add(future)
+        self._waiting.setdefault(name, set()).add(future)
         try:
             await first_done(future, within=within)
         finally:
-            for name in names:
-                waiting = self._waiting.get(name, set())
-                waiting.discard(future)
-                if not waiting:
-                    self._waiting.pop(name, None)
+            waiting = self._waiting.get(name, set())
+            waiting.discard(future)
+            if not waiting:
+                self._waiting.pop(name, None)
 
-    def _stepped(self, name: str, _spec: ServiceSpec | None, _service: Service | None) -> None:
+    def _stepped(self, name: str, _spec: ServiceSpec | None, service: Service | None) -> None:
+        self._wake(name)
+        if self._waiting and service is not None and service.state is State.BACKOFF:
+            for other in self._driver.fleet.graph.above(name):
+                self._wake(other)
+
+    def _wake(self, name: str) -> None:
         for future in self._waiting.pop(name, ()):
             if not future.done():
                 future.set_result(None)

@@ -460,6 +460,38 @@ def test_an_order_that_is_called_off(control: StartControlled, order: str) -> No
     assert client.service("db")["attempt"] == 1
 
 
+def test_a_failed_attempt_beside_a_slow_one(control: StartControlled, folder: str) -> None:
+    """One that has failed meanwhile, and is up again when the others are, is told all the same."""
+    mark, ready = f"{folder}/mark", f"{folder}/ready"
+    flaky = service("flaky", "sh", "-c", f"test -e {mark} && rm {mark} && exit 1; exec sleep 1000")
+    slow = service("slow", "sleep", "1000", ready={"file": ready})
+    daemon, client = control(IGNORE, slow, flaky)
+    assert client.post("/v1/orders?wait=true", {"order": "stop", "services": ["slow", "flaky"]}).status == 200
+    with open(mark, "w", encoding="utf-8"):
+        pass
+    answers: list[Answer] = []
+    body = {"order": "start", "services": ["slow", "flaky"]}
+    waiting = threading.Thread(target=lambda: answers.append(client.post("/v1/orders?wait=true&timeout=60", body)))
+    waiting.start()
+    daemon.wait_event("child_started", service="flaky", attempt=3)
+    with open(ready, "w", encoding="utf-8"):
+        pass
+    waiting.join()
+    assert (answers[0].status, answers[0].json["services"]) == (409, ["flaky"])
+    assert client.service("flaky")["state"] == "running"
+
+
+def test_what_is_waited_for_fails(control: StartControlled, folder: str) -> None:
+    """Who waits for one that waits for another's next attempt is told, however long the chain."""
+    late = {"restart": "always", "restart_delay": "1h", "restart_max_delay": "1h"}
+    bad = service("bad", "sh", "-c", "sleep 0.3; exit 3", ready={"file": f"{folder}/ready"}, **late)
+    chain = [service(f"s{n}", "sleep", "1000", needs=[f"s{n - 1}" if n else "bad"]) for n in range(20)]
+    daemon, client = control(IGNORE, bad, *chain)
+    daemon.wait_event("restart_scheduled")
+    answer = client.post("/v1/orders?wait=true&timeout=60", {"order": "restart", "services": ["bad", "s19"]})
+    assert (answer.status, sorted(answer.json["services"])) == (409, ["bad", "s19"])
+
+
 @pytest.mark.parametrize("order", ["start", "stop", "restart", "kill"])
 def test_an_order_to_nobody(control: StartControlled, order: str) -> None:
     """Names that mean nothing are told, and nothing is done; no name is no mistake, and another verb is one."""
