@@ -247,7 +247,7 @@ class Dispatcher:
         records = None
         for target in pipe.targets:
             if not target.structured:
-                target.lines(pipe.service, pipe.pid, pipe.stream, lines)
+                target.lines(pipe.service, pipe.pid, pipe.stream, lines, whole=pipe.waits)
                 continue
             if records is None:
                 from supervisor.logs.output import mark_pieces, output_records  # noqa: PLC0415 - msgspec, when needed
@@ -255,4 +255,4 @@ class Dispatcher:
                 records = output_records((pipe.service, pipe.pid, pipe.stream), lines, pipe.log, time.time())
                 if pipe.pieces is not None or Fragment in set(map(type, lines)):
                     pipe.pieces = mark_pieces(lines, records, pipe.pieces)
-            target.records(records)
+            target.records(records, whole=pipe.waits)

@@ -47,11 +47,15 @@ class Target(Protocol):
     lost: dict[str, int]
     structured: bool
 
-    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
-        """Take lines, without their newlines; pieces of a long line are :class:`supervisor.logs.lines.Fragment`."""
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes], *, whole: bool = False) -> None:
+        """Take lines, without their newlines; pieces of a long line are :class:`supervisor.logs.lines.Fragment`.
 
-    def records(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Take records, with the common fields of all records."""
+        ``whole`` are those of a service that waits while this is ``blocked``. What was read before, and what is left
+        when it has ended, can't be given again: they are taken though there is no room, unless this is down.
+        """
+
+    def records(self, records: Sequence[Mapping[str, object]], *, whole: bool = False) -> None:
+        """Take records, with the common fields of all records; ``whole`` as for lines."""
 
     def on_drain(self, callback: Callable[[], object]) -> None:
         """Call back each time the target is no longer ``blocked``."""

@@ -729,14 +729,17 @@ class Elsewhere:
         self.blocked = False
         self.lost: dict[str, int] = {}
         self.taken: list[Any] = []
+        self.whole: dict[str, bool] = {}
         self._callbacks: list[Callable[[], object]] = []
 
-    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes], *, whole: bool = False) -> None:
         """Take lines."""
+        self.whole[service] = whole
         self.taken += [(service, pid, stream, message) for message in messages]
 
-    def records(self, records: Sequence[Mapping[str, object]]) -> None:
+    def records(self, records: Sequence[Mapping[str, object]], *, whole: bool = False) -> None:
         """Take records."""
+        self.whole |= dict.fromkeys((str(record["service"]) for record in records), whole)
         self.taken += records
 
     def on_drain(self, callback: Callable[[], object]) -> None:
@@ -841,6 +844,7 @@ def test_a_place_without_room_stops_its_own_services_alone(wide: Room, registry:
     wide.read()
     assert wide.messages == ["one", "one", "two"]
     assert [line[3] for line in registry.targets["lines:hasty"].taken] == [b"one", b"two"]
+    assert [registry.targets[f"lines:{name}"].whole for name in ("web", "hasty")] == [{"web": True}, {"hasty": False}]
     assert wide.loop.turn() == 0
     for target in registry.targets.values():
         target.block(on=False)

@@ -70,6 +70,18 @@ def test_lines_go_to_a_file_and_to_the_log(start: Launcher, place: How, loop: st
     assert os.stat(path_in(start, "web.log")).st_mode & 0o777 == 0o640
 
 
+def test_the_shortest_lines(start: Launcher) -> None:
+    """As records they are a hundred times as long; whoever waits loses none of them, in its last breath neither."""
+    path = path_in(start, "web.json")
+    program = "yes | head -n 200000"
+    file = {"file": path, "format": "json", "max-size": "none"}
+    daemon = start.services(service("web", "sh", "-c", program, restart="never", stdout=file))
+    assert daemon.wait() == 0
+    with open(path, encoding="utf-8") as lines:
+        assert sum('"message":"y"' in line for line in lines) == 200000
+    assert daemon.events("log_lines_dropped") == []
+
+
 @pytest.mark.parametrize("schema", ["native", "ecs", "otel", "gcp"])
 def test_a_file_beside_stdout_looks_like_it(start: Launcher, schema: str) -> None:
     """To the byte, in every schema; and that there is one makes no record longer than records may be."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 CAPACITY = 1 << 20
 """Bytes buffered for each sink."""
 
+_SPILL = 16
+"""So many times its capacity a sink that is up takes for a service that waits: what was read while there was room, and
+what is left in the pipe of one that has ended. A pipe of 64 KiB can hold as many empty lines, of 12 MB as records."""
+
 _TELL_EVERY = 10.0
 """Seconds between two records of losses of one sink."""
 
@@ -124,9 +128,15 @@ class Buffered:
         self._retrying = False
         self._pump()
 
-    def _put(self, message: bytes) -> None:
-        """Queue one message, or lose it."""
-        if self._size + len(message) > self._capacity:
+    def _limit(self, size: int, *, whole: bool) -> int:
+        """Bytes that may wait when ``size`` come at once; ``whole`` are lines that can't be given again."""
+        if not whole or self.down:
+            return self._capacity
+        return min(max(self._capacity, self._size + size), _SPILL * self._capacity)
+
+    def _put(self, message: bytes, limit: int) -> None:
+        """Queue one message if it fits below ``limit``, or lose it."""
+        if self._size + len(message) > limit:
             self._lose(1, self.down or BLOCKED)
             return
         self._queue.append(message)

@@ -59,23 +59,23 @@ class FileTarget(FileWriter):
         super().configure(spec)
         self.structured = spec.json
 
-    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes], *, whole: bool = False) -> None:
         """Take lines; see :class:`~supervisor.logs.targets.Target`."""
         if not messages:
             return
         origin = (service, pid, stream)
         if self.structured:
-            self.records(self._numbered.lines(origin, messages))
+            self.records(self._numbered.lines(origin, messages), whole=whole)
         else:
-            self._take(self._as_text(origin, messages))
+            self._take(self._as_text(origin, messages), whole=whole)
 
-    def records(self, records: Iterable[Mapping[str, object]]) -> None:
+    def records(self, records: Iterable[Mapping[str, object]], *, whole: bool = False) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
-        self._take(b"".join([self._render(record) for record in self._numbered.records(records)]))
+        self._take(b"".join([self._render(record) for record in self._numbered.records(records)]), whole=whole)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, *, whole: bool) -> None:
         self._idle = self._close_due = False
-        lost = self._accept(data, self._capacity)
+        lost = self._accept(data, self._limit(len(data), whole=whole))
         if lost:
             self._open_line = None
             self._lose(lost, self.down or BLOCKED)

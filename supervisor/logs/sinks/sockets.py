@@ -59,16 +59,18 @@ class SocketTarget(Buffered):
 
     # -- for others ----------------------------------------------------------------------------------------------
 
-    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes]) -> None:
+    def lines(self, service: str, pid: int, stream: str, messages: Sequence[bytes], *, whole: bool = False) -> None:
         """Take lines; see :class:`~supervisor.logs.targets.Target`."""
         if messages:
-            self.records(self._numbered.lines((service, pid, stream), messages))
+            self.records(self._numbered.lines((service, pid, stream), messages), whole=whole)
 
-    def records(self, records: Sequence[Mapping[str, object]]) -> None:
+    def records(self, records: Sequence[Mapping[str, object]], *, whole: bool = False) -> None:
         """Take records; see :class:`~supervisor.logs.targets.Target`."""
         self._idle = False
-        for record in self._numbered.records(records):
-            self._put(self._encode(record))
+        messages = [self._encode(record) for record in self._numbered.records(records)]
+        limit = self._limit(sum(map(len, messages)), whole=whole)
+        for message in messages:
+            self._put(message, limit)
         self._pump()
 
     def idle(self) -> None:

@@ -74,6 +74,35 @@ def stall(made: FileTarget | FileLog) -> Gate:
     return gate
 
 
+def test_who_waits_loses_nothing_to_a_full_buffer(on: Bench, path: str) -> None:
+    """What was read while there was room, or was left in a pipe, is taken whole; what others give is cut off there."""
+    made = target(on, FileSink(path, json=True))
+    on.until(lambda: os.path.exists(path), "the file is made")
+    gate = stall(made)
+    lines = [b"y"] * 16384
+    for _ in range(3):
+        made.lines("web", 1, "stdout", lines, whole=True)
+    assert made.pending > 3 * buffered.CAPACITY
+    made.lines("web", 1, "stdout", lines)
+    gate.open.set()
+    on.until(lambda: not made.pending and on.lost(), "all is written, and the loss is told")
+    assert content(path).count(b"\n") == 3 * 16384
+    assert on.lost() == 16384
+
+
+def test_there_is_an_end_to_it(on: Bench, path: str) -> None:
+    """However many have lines that nobody can give again."""
+    made = target(on, FileSink(path))
+    on.until(lambda: os.path.exists(path), "the file is made")
+    gate = stall(made)
+    for _ in range(40):
+        made.lines("web", 1, "stdout", [b"x" * (buffered.CAPACITY - 1)], whole=True)
+    assert made.pending == 16 * buffered.CAPACITY
+    gate.open.set()
+    on.until(lambda: not made.pending and on.lost(), "all is written, and the loss is told")
+    assert on.lost() == 24
+
+
 def test_lines_are_written_as_they_came(on: Bench, path: str) -> None:
     """Bytes, empty lines and all; the file is there before the first line is."""
     made = target(on, FileSink(path))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from supervisor.core.spec import SyslogSink
 from supervisor.logs.lines import Fragment
 from supervisor.logs.sinks import sockets
+from supervisor.logs.sinks.buffered import CAPACITY
 from supervisor.logs.sinks.syslog import SyslogTarget, address_of, legacy_message, shortened, syslog_message
 from tests.helpers.patience import PATIENCE
 from tests.logs.sinks.support import Bench, Receiver
@@ -116,6 +117,15 @@ def test_what_is_cut_says_so(text: str, limit: int) -> None:
 def test_addresses(spec: SyslogSink, address: str) -> None:
     """A sink is called in records as the configuration calls it."""
     assert address_of(spec) == address
+
+
+def test_who_waits_loses_nothing_to_a_full_buffer(on: Bench) -> None:
+    """What was read while there was room is taken whole; what others give is cut off there."""
+    made = SyslogTarget(SyslogSink("tcp", "127.0.0.1", 9), on.tell, on.workers)
+    made.lines("web", 1, "stdout", [b"y"] * 16384, whole=True)
+    assert (made.pending > CAPACITY, made.lost) == (True, {})
+    made.lines("web", 1, "stdout", [b"y"] * 10)
+    assert made.lost == {"blocked": 10}
 
 
 # -- datagrams ---------------------------------------------------------------------------------------------------
