@@ -254,14 +254,21 @@ def test_a_record_that_fails_keeps_back_no_other() -> None:
     assert len(rig.events("orphan_exited")) == 9
 
 
-def test_all_are_told_before_the_end() -> None:
-    """Orphans that nobody waits for have ended before their service: the end is told last, and they are told."""
+def with_untold_orphans() -> Rig:
+    """A daemon that waits for none of them at its end, and has just reaped four pieces of them."""
     rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
     rig.start()
     for _ in range(4 * PIECE):
         rig.kernel.exits(rig.kernel.add("worker").pid)
     while rig.driver.counts.orphans < 4 * PIECE:
         rig.loop.turn()
+    assert len(rig.events("orphan_exited")) <= PIECE
+    return rig
+
+
+def test_all_are_told_before_the_end() -> None:
+    """Orphans that nobody waits for have ended before their service: the end is told last, and they are told."""
+    rig = with_untold_orphans()
     for _ in range(4):
         rig.kernel.exits(rig.kernel.add("late").pid)
     rig.exits("web")
@@ -272,12 +279,7 @@ def test_all_are_told_before_the_end() -> None:
 
 def test_a_record_that_fails_at_the_end_keeps_back_no_other() -> None:
     """All but that one are told, and the end."""
-    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
-    rig.start()
-    for _ in range(4 * PIECE):
-        rig.kernel.exits(rig.kernel.add("worker").pid)
-    while rig.driver.counts.orphans < 4 * PIECE:
-        rig.loop.turn()
+    rig = with_untold_orphans()
     rig.failpoints.arm("emit", rig.failpoints.passed["emit"] + 2 * PIECE, OSError(errno.ENOSPC, "injected"))
     rig.exits("web")
     assert rig.finished == [0]
@@ -287,12 +289,7 @@ def test_a_record_that_fails_at_the_end_keeps_back_no_other() -> None:
 
 def test_all_are_told_before_an_end_that_an_answer_brings() -> None:
     """A spawn that fails ends the daemon at once where it waits for nobody: those that are untold are told first."""
-    rig = Rig(service("web"), main="web", orphans=Orphans.LEAVE)
-    rig.start()
-    for _ in range(4 * PIECE):
-        rig.kernel.exits(rig.kernel.add("worker").pid)
-    while rig.driver.counts.orphans < 4 * PIECE:
-        rig.loop.turn()
+    rig = with_untold_orphans()
     rig.launcher.fails("web", [SpawnError("exec", errno.ENOENT, "web")])
     rig.driver.post(ev.RestartRequested("web"))
     rig.loop.settle()
